@@ -1,0 +1,39 @@
+"""Every error that Misora raises on purpose, as one tree; it knows nothing of how they are shown.
+
+    MisoraError                  exit code 1: it failed, the message says what to do
+    ├── UsageError               exit code 2: the caller's request cannot be meant (empty prompt, impossible size …)
+    ├── MediaError               a video or image file that cannot or must not be read or written
+    ├── CheckpointError          weights that are missing, truncated, altered or of another shape
+    ├── MissingExtraError        an optional part of Misora is not installed
+    └── GenerationError          sampling or decoding could not be completed
+
+A user's mistake is a subclass with a one-sentence message that says what to do next; an ``assert`` is our own bug.
+"""
+
+
+class MisoraError(Exception):
+    """Base of all deliberate errors; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(MisoraError):
+    """The request itself is impossible; nothing was started."""
+
+    exit_code = 2
+
+
+class MediaError(MisoraError):
+    """A video or image file that cannot, or must not, be read or written."""
+
+
+class CheckpointError(MisoraError):
+    """Weights that are missing, truncated, altered or do not fit the network."""
+
+
+class MissingExtraError(MisoraError):
+    """An optional extra (``misora[world]``, ``misora[train]`` …) is needed and not installed."""
+
+
+class GenerationError(MisoraError):
+    """Sampling or decoding could not be completed."""
