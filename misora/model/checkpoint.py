@@ -1,0 +1,138 @@
+"""Weights on disk, checked by hash before use; it knows nothing of which network they belong to.
+
+A checkpoint is a safetensors file (https://github.com/huggingface/safetensors) whose metadata holds three things: the format's
+version, the configuration as JSON, and a SHA-256 over that configuration and every tensor's name, type, shape and bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from misora.client.errors import CheckpointError
+
+VERSION = "1"
+_SCALE = ":scale"  # suffix of the row scales that belong to an int8 weight
+
+
+def save(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], *, int8: bool = False) -> None:
+    """Write ``tensors`` and ``config`` to ``path``: beside it first, then renamed, so that a killed save leaves no half file.
+
+    With ``int8``, floating-point matrices are kept as one signed byte a weight and one float32 scale a row (a quarter of
+    float32, half of bfloat16); all other tensors stay as they are.
+    """
+    path = Path(path)
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if int8:
+        stored = _quantise(stored)
+    config_text = json.dumps(config, sort_keys=True)
+    digest = _digest(safetensors.torch.save(stored), config_text)
+    metadata = {"misora_version": VERSION, "misora_config": config_text, "misora_sha256": digest}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(safetensors.torch.save(stored, metadata))
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"The weights could not be written to {path} ({error.strerror}): choose a folder you may write to."
+        ) from error
+
+
+def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the tensors and the configuration at ``path``, whose hash has then been verified; int8 weights come as float32.
+
+    Raises ``CheckpointError`` when the file is missing, is no safetensors file of ours, was cut short or was altered.
+    """
+    blob = _read(Path(path))
+    metadata = _header(blob, path).get("__metadata__") or {}
+    version = metadata.get("misora_version")
+    if version != VERSION:
+        found = f"has format version {version}" if version else "was not written by Misora"
+        raise CheckpointError(f"{path} {found}; this Misora reads version {VERSION}: fetch matching weights with `misora models pull`.")
+    config_text = metadata.get("misora_config", "")
+    if _digest(blob, config_text) != metadata.get("misora_sha256"):
+        raise CheckpointError(f"{path} was altered after it was written (its hash differs): fetch or copy the file again.")
+    try:
+        stored = safetensors.torch.load(blob)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors ({error}): fetch or copy the file again.") from error
+    return _dequantise(stored), json.loads(config_text)
+
+
+def load_into(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy ``tensors`` into ``module``, keeping the module's own types; names and shapes must match one to one.
+
+    Raises ``CheckpointError`` that names the first tensor which does not fit; the module is then unchanged.
+    """
+    own = module.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        if name not in tensors:
+            raise CheckpointError(f"The weights lack {name!r}: they belong to another network or version.")
+        if name not in own:
+            raise CheckpointError(f"The weights hold {name!r}, which this network lacks: they belong to another network or version.")
+        if own[name].shape != tensors[name].shape:
+            shapes = f"{tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+            raise CheckpointError(f"The weights' {name!r} is {shapes}: they belong to another size of this network.")
+    module.load_state_dict(tensors)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There are no weights at {path}: check the path, or run `misora models list`.") from error
+    except OSError as error:
+        raise CheckpointError(f"The weights at {path} cannot be read ({error.strerror}): check the path and its permissions.") from error
+
+
+def _header(blob: bytes, path: str | Path) -> dict[str, Any]:
+    """The JSON header of a whole safetensors file: 8 bytes of little-endian length, the JSON, then exactly the tensors' bytes."""
+    length = int.from_bytes(blob[:8], "little")
+    if blob[8:9] != b"{":
+        kind = "a pickle, which could run code and is never opened" if blob[:1] == b"\x80" or blob[:2] == b"PK" else "no safetensors file"
+        raise CheckpointError(f"{path} is {kind}: give a .safetensors checkpoint written by Misora.")
+    try:
+        header = json.loads(blob[8 : 8 + length])
+        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise CheckpointError(f"{path} is cut short or damaged (its header cannot be read): fetch or copy the file again.") from error
+    if len(blob) != 8 + length + end:
+        raise CheckpointError(f"{path} has {len(blob)} bytes instead of {8 + length + end}: fetch or copy the file again.")
+    return dict(header)
+
+
+def _digest(blob: bytes, config_text: str) -> str:
+    """SHA-256 over the configuration, the tensors' part of the header and their bytes; the metadata itself is left out."""
+    length = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + length])
+    header.pop("__metadata__", None)
+    state = hashlib.sha256(json.dumps([config_text, header], sort_keys=True).encode())
+    state.update(memoryview(blob)[8 + length :])
+    return state.hexdigest()
+
+
+def _quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    stored = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and tensor.is_floating_point():
+            scale = tensor.float().abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127  # rows 1
+            stored[name] = (tensor.float() / scale).round().to(torch.int8)  # rows columns
+            stored[name + _SCALE] = scale
+        else:
+            stored[name] = tensor
+    return stored
+
+
+def _dequantise(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    scales = {name.removesuffix(_SCALE): tensor for name, tensor in stored.items() if name.endswith(_SCALE)}
+    weights = {name: tensor for name, tensor in stored.items() if not name.endswith(_SCALE)}
+    return {name: tensor.float() * scales[name] if name in scales else tensor for name, tensor in weights.items()}
