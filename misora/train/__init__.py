@@ -1,1 +1,1 @@
-
+"""How the networks learn: optimiser, recipes, resume; nothing that serves a request imports this room."""
