@@ -1,0 +1,159 @@
+"""The parts of a transformer block over spacetime tokens; it knows nothing of latents, prompts or sampling.
+
+The block is Wan's (arXiv:2503.20314): six modulation vectors from the noise level, self-attention with three-axis rotary
+positions and RMS-normed queries and keys, cross-attention to text, and a feed-forward network.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPS = 1e-6
+Rotation = tuple[Tensor, Tensor]  # cosines and sines, each b n 1 head/2
+Modulation = tuple[Tensor, Tensor | None]  # one row of vectors per distinct noise level (u k d), and each token's row (b t p) or None
+
+
+def noise_features(level: Tensor, width: int) -> Tensor:
+    """Cosines and sines of noise levels 0..1 (any shape), counted in thousandths as in DDPM (arXiv:2006.11239): [..., width]."""
+    half = width // 2
+    rates = torch.exp(torch.arange(half, device=level.device) * (-math.log(10_000) / half))  # width/2
+    angles = level.float()[..., None] * 1000 * rates  # ... width/2
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)  # ... width
+
+
+def rotation(times: Tensor, height: int, width: int, head: int) -> Rotation:
+    """Rotary angles (arXiv:2104.09864) of every token of a grid, for heads of ``head`` channels.
+
+    ``times`` [b, t] are float positions in latent frames; rows and columns are counted in tokens. The channel pairs are shared out
+    as in Wan: a third each to rows and columns, the rest to time. The two halves of a pair lie ``head/2`` apart.
+    """
+    spatial = head // 6
+    batch, frames = times.shape
+    grid = (batch, frames, height, width)
+    rows = torch.arange(height, device=times.device).float()[:, None]  # h 1
+    columns = torch.arange(width, device=times.device).float()  # w
+    axes = ((times.float()[:, :, None, None], head // 2 - 2 * spatial), (rows, spatial), (columns, spatial))
+    angles = [positions.expand(grid)[..., None] * _rates(pairs, times.device) for positions, pairs in axes]  # b t h w pairs
+    table = torch.cat(angles, dim=-1).reshape(batch, frames * height * width, 1, head // 2)  # b n 1 head/2
+    return table.cos(), table.sin()
+
+
+def _rates(pairs: int, device: torch.device) -> Tensor:
+    return torch.exp(torch.arange(pairs, device=device) * (-math.log(10_000) / pairs))
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn each pair of channels of queries or keys [b, n, heads, head] by its token's angle."""
+    cosine, sine = rotation
+    real, imaginary = x.chunk(2, dim=-1)  # b n heads head/2
+    return torch.cat((real * cosine - imaginary * sine, real * sine + imaginary * cosine), dim=-1)  # b n heads head
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Softmax attention of [b, n, heads, head] queries over [b, l, heads, head] keys and values: [b, n, heads * head]."""
+    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # b heads n head
+    if q.device.type == "cpu" and torch.is_grad_enabled():
+        # On CPU the fused kernel's backward is slower than three plain matrix products.
+        weights = torch.softmax(q @ k.transpose(2, 3) * q.shape[-1] ** -0.5, dim=-1)  # b heads n l
+        mixed = weights @ v  # b heads n head
+    else:
+        mixed = F.scaled_dot_product_attention(q, k, v)  # b heads n head
+    return mixed.transpose(1, 2).flatten(2)  # b n d
+
+
+def modulate(x: Tensor, modulation: Modulation, table: Tensor, shift: int, scale: int) -> Tensor:
+    """``x`` (1 + scale) + shift, with rows ``shift`` and ``scale`` of the modulation plus this block's own ``table`` [k, d]."""
+    return x * (1 + _pick(x, modulation, table, scale)) + _pick(x, modulation, table, shift)
+
+
+def gate(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
+    """``x`` times row ``row`` of the modulation plus this block's own ``table`` [k, d]."""
+    return x * _pick(x, modulation, table, row)
+
+
+def _pick(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
+    """One modulation vector for every token of ``x`` [b, t, p, d]: broadcast over a frame's tokens unless a map says otherwise."""
+    levels, index = modulation
+    vectors = (levels[:, row] + table[row]).to(x.dtype)  # u d
+    return vectors.view(x.shape[0], x.shape[1], 1, -1) if index is None else vectors[index]  # b t 1 d or b t p d
+
+
+class SelfAttention(nn.Module):
+    """Every token looks at every token; queries and keys are RMS-normed over all heads together, then rotated."""
+
+    def __init__(self, width: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.norm_q = nn.RMSNorm(width, eps=EPS)
+        self.norm_k = nn.RMSNorm(width, eps=EPS)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)  # b n d
+        q = rotate(self.norm_q(q).unflatten(-1, (self.heads, -1)), rotation)  # b n heads head
+        k = rotate(self.norm_k(k).unflatten(-1, (self.heads, -1)), rotation)  # b n heads head
+        return self.out(attend(q, k, v.unflatten(-1, (self.heads, -1))))  # type: ignore[no-any-return]  # b n d
+
+
+class CrossAttention(nn.Module):
+    """Every token looks at the text."""
+
+    def __init__(self, width: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width, bias=bias)
+        self.kv = nn.Linear(width, 2 * width, bias=bias)
+        self.norm_q = nn.RMSNorm(width, eps=EPS)
+        self.norm_k = nn.RMSNorm(width, eps=EPS)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        k, v = self.kv(text).chunk(2, dim=-1)  # b l d
+        q = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))  # b n heads head
+        k = self.norm_k(k).unflatten(-1, (self.heads, -1))  # b l heads head
+        return self.out(attend(q, k, v.unflatten(-1, (self.heads, -1))))  # type: ignore[no-any-return]  # b n d
+
+
+class FeedForward(nn.Module):
+    """Two linear layers; between them GELU (Wan) or the square of ReLU (arXiv:2109.08668), which is cheaper on CPU."""
+
+    def __init__(self, width: int, hidden: int, activation: str, bias: bool) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.up(x)  # b n f
+        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()  # b n f
+        return self.down(hidden)  # type: ignore[no-any-return]  # b n d
+
+
+class Block(nn.Module):
+    """One layer of the transformer; it starts as the identity, since every branch ends in a matrix of zeros."""
+
+    def __init__(self, width: int, heads: int, hidden: int, activation: str, bias: bool) -> None:
+        super().__init__()
+        self.modulation = nn.Parameter(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])[:, None].repeat(1, width))  # 6 d
+        self.norm1 = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.attention = SelfAttention(width, heads, bias)
+        self.norm2 = nn.LayerNorm(width, eps=EPS, bias=bias)
+        self.cross = CrossAttention(width, heads, bias)
+        self.norm3 = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.ffn = FeedForward(width, hidden, activation, bias)
+        for last in (self.attention.out, self.cross.out, self.ffn.down):
+            nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor, modulation: Modulation, text: Tensor, rotation: Rotation) -> Tensor:
+        """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d]: tokens of the same shape."""
+        frames = x.shape[1:3]
+        y = modulate(self.norm1(x), modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
+        x = x + gate(self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
+        x = x + self.cross(self.norm2(x).flatten(1, 2), text).unflatten(1, frames)  # b t p d
+        y = modulate(self.norm3(x), modulation, self.modulation, 3, 4)  # b t p d
+        return x + gate(self.ffn(y), modulation, self.modulation, 5)  # b t p d

@@ -1,0 +1,140 @@
+"""The diffusion transformer: noisy latents, noise levels and text in, a prediction out; it knows nothing of sampling or training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from misora.model import layers
+
+NOISE_FEATURES = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Sizes and options; the named ones stand in ``sizes.py``."""
+
+    width: int
+    depth: int
+    heads: int
+    hidden: int  # channels inside the feed-forward network
+    text_width: int = 256
+    channels: int = 16  # of a latent
+    prediction: str = "x"  # what the output means: "x" (clean latents) or "velocity" (noise minus clean)
+    activation: str = "relu2"  # or "gelu"
+    bias: bool = False
+    position_grid: int = 16  # side of the learned position grid; 0: none, as in Wan
+
+
+class Transformer(nn.Module):
+    """Wan's transformer (arXiv:2503.20314) with one noise level per token and patches of 1x2x2 latents.
+
+    Beside Wan: a learned two-dimensional position embedding, an embedding of each latent frame's kind, and a role vector
+    for reference frames that starts at zero.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, bias = config.width, config.bias
+        self.patch = nn.Linear(4 * config.channels, width, bias=bias)
+        self.text = nn.Sequential(nn.Linear(config.text_width, width, bias=bias), _gelu(), nn.Linear(width, width, bias=bias))
+        self.noise = nn.Sequential(nn.Linear(NOISE_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.noise_table = nn.Linear(width, 6 * width)
+        self.kind = nn.Parameter(torch.zeros(2, width))
+        self.role = nn.Parameter(torch.zeros(width))
+        self.position = nn.Parameter(sine_grid(config.position_grid, width)) if config.position_grid else None
+        self.blocks = nn.ModuleList(layers.Block(width, config.heads, config.hidden, config.activation, bias) for _ in range(config.depth))
+        self.head_norm = nn.LayerNorm(width, eps=layers.EPS, elementwise_affine=False)
+        self.head_modulation = nn.Parameter(torch.zeros(2, width))
+        self.head = nn.Linear(width, 4 * config.channels, bias=bias)
+        for last in (self.noise_table, self.head):
+            nn.init.zeros_(last.weight)
+        nn.init.zeros_(self.noise_table.bias)
+
+    def forward(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> Tensor:
+        """Predict clean latents or velocity (``config.prediction``) for ``x`` [b, c, t, h, w] with even h and w.
+
+        ``level``: noise per frame [b, t] or per token [b, t, h/2, w/2], 0 clean to 1 noise. ``text``: [b, l, text_width].
+        ``kinds`` [b, t]: 0 for S, 1 for G. ``times`` [b, t]: positions in latent frames. ``roles`` [b, t]: 1 for references.
+        """
+        return self.forward_tapped(x, level, text, kinds, times, roles)[0]
+
+    def forward_tapped(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``forward``, and the tokens [b, t, h/2 * w/2, d] at half depth beside it, for heads that training adds."""
+        tokens, (height, width) = self._tokens(x, kinds, roles)
+        rotation = layers.rotation(times, height, width, self.config.width // self.config.heads)
+        rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
+        noise, index = self._noise(level)
+        modulation = (self.noise_table(F.silu(noise)).unflatten(-1, (6, -1)), index)  # u 6 d
+        words = self.text(text.to(tokens.dtype))  # b l d
+        tapped = tokens
+        for depth, block in enumerate(self.blocks):
+            tapped = tokens if depth == self.config.depth // 2 else tapped
+            tokens = block(tokens, modulation, words, rotation)  # b t p d
+        tokens = layers.modulate(self.head_norm(tokens), (noise[:, None].expand(-1, 2, -1), index), self.head_modulation, 0, 1)
+        return unpatch(self.head(tokens), height, width), tapped
+
+    def _tokens(self, x: Tensor, kinds: Tensor, roles: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        patches, height, width = patch(x.to(self.patch.weight.dtype))
+        tokens: Tensor = self.patch(patches) + self.kind[kinds][:, :, None]  # b t p d
+        tokens = tokens + roles[:, :, None, None].to(tokens.dtype) * self.role  # b t p d
+        if self.position is not None:
+            tokens = tokens + resample_grid(self.position, height, width).flatten(0, 1)  # b t p d
+        return tokens, (height, width)
+
+    def _noise(self, level: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Embed each frame's level, or each distinct level of a map once and say which token has which."""
+        index = None
+        if level.ndim == 2:
+            distinct = level.flatten()  # u
+        else:
+            distinct, index = level.flatten(2).unique(return_inverse=True)  # u and b t p
+        features = layers.noise_features(distinct, NOISE_FEATURES)  # u 256
+        return self.noise(features.to(self.patch.weight.dtype)), index  # u d
+
+
+def patch(x: Tensor) -> tuple[Tensor, int, int]:
+    """Latents [b, c, t, h, w] as tokens [b, t, h/2 * w/2, 4c] and the height and width of their grid."""
+    height, width = x.shape[3] // 2, x.shape[4] // 2
+    tiles = x.unflatten(4, (width, 2)).unflatten(3, (height, 2))  # b c t h/2 2 w/2 2
+    return tiles.permute(0, 2, 3, 5, 1, 4, 6).flatten(4).flatten(2, 3), height, width  # b t p 4c
+
+
+def unpatch(tokens: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of ``patch``: tokens [b, t, h/2 * w/2, 4c] as latents [b, c, t, h, w]."""
+    tiles = tokens.unflatten(3, (-1, 2, 2)).unflatten(2, (height, width))  # b t h/2 w/2 c 2 2
+    return tiles.permute(0, 4, 1, 2, 5, 3, 6).flatten(5).flatten(3, 4)  # b c t h w
+
+
+def sine_grid(side: int, width: int) -> Tensor:
+    """Sines and cosines of rows and columns, amplitude .5: the start of the learned position grid [side, side, width]."""
+    quarter = width // 4
+    rates = torch.exp(torch.arange(quarter) * (-math.log(10_000) / quarter))  # d/4
+    angles = torch.arange(side)[:, None] * rates  # side d/4
+    waves = torch.cat((angles.sin(), angles.cos()), dim=1)  # side d/2
+    rows = waves[:, None].expand(side, side, 2 * quarter)  # side side d/2
+    columns = waves[None].expand(side, side, 2 * quarter)  # side side d/2
+    grid = torch.cat((rows, columns), dim=2)  # side side d
+    return 0.5 * F.pad(grid, (0, width - 4 * quarter))
+
+
+def resample_grid(grid: Tensor, height: int, width: int) -> Tensor:
+    """A square grid [s, s, d] read bilinearly at the centres of ``height`` x ``width`` cells that cover it: [height, width, d]."""
+    rows = _hats(grid.shape[0], height).to(grid)  # h s
+    columns = _hats(grid.shape[1], width).to(grid)  # w s
+    return torch.einsum("hi,wj,ijd->hwd", rows, columns, grid)  # h w d
+
+
+def _hats(nodes: int, cells: int) -> Tensor:
+    """Linear interpolation from ``nodes`` equally spaced values to the centres of ``cells``, as a matrix."""
+    centres = (torch.arange(cells) + 0.5) / cells * (nodes - 1)  # cells
+    return (1 - (centres[:, None] - torch.arange(nodes)).abs()).clamp_min(0)  # cells nodes
+
+
+def _gelu() -> nn.GELU:
+    return nn.GELU(approximate="tanh")
