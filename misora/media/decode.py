@@ -1,0 +1,97 @@
+"""Frames out of a file one by one as raw RGB, within limits; it knows nothing of tensors, so a small child process can run it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+
+from misora.client.errors import MediaError
+from misora.media.limits import CODECS, Limits, sniff
+
+av.logging.set_level(None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Info:
+    """What a file says of itself: pixels, frames per second, seconds (0 where it does not say), codec name."""
+
+    width: int
+    height: int
+    frame_rate: float
+    seconds: float
+    codec: str
+
+
+def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
+    """Open a file with its demuxer forced by its first bytes: (container, video stream, Info). Raises MediaError."""
+    demuxer = sniff(path, limits)
+    try:
+        container: Any = av.open(
+            str(path),
+            format=demuxer,
+            options={"protocol_whitelist": "file", "codec_whitelist": CODECS, "max_pixels": str(limits.pixels)},
+        )
+    except (av.error.FFmpegError, ValueError, OSError):
+        raise _unreadable(path) from None
+    streams = container.streams.video
+    if not streams or streams[0].codec_context is None:
+        container.close()
+        raise MediaError(f"{Path(path).name} has no picture in it; give a video or an image.")
+    stream = streams[0]
+    info = _info(container, stream)
+    try:
+        limits.check_frame(info.width, info.height)
+        limits.check_progress(0, 0, info.seconds)
+        if info.frame_rate > limits.frame_rate:
+            raise MediaError(f"{Path(path).name} has {info.frame_rate:g} frames per second; at most {limits.frame_rate:g} can be read.")
+    except MediaError:
+        container.close()
+        raise
+    return container, stream, info
+
+
+def rgb_frames(path: str | Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (width, height, height * width * 3 bytes of RGB) for each frame in turn, upright. Raises MediaError."""
+    container, stream, info = open_file(path, limits)
+    size = frames = 0
+    with container:
+        try:
+            for frame in container.decode(stream):
+                limits.check_frame(frame.width, frame.height)
+                frames, size = frames + 1, size + frame.width * frame.height * 3
+                limits.check_progress(frames, size, (frames - 1) / info.frame_rate)
+                yield frame.width, frame.height, packed(frame.reformat(format="rgb24"))
+        except (av.error.FFmpegError, ValueError, OSError):
+            raise _unreadable(path) from None
+    if frames == 0:
+        raise _unreadable(path)
+
+
+def packed(frame: Any) -> bytes:
+    """The bytes of an ``rgb24`` frame without the padding at the end of each line."""
+    plane, width = frame.planes[0], frame.width * 3
+    lines = memoryview(plane)
+    if plane.line_size == width:
+        return bytes(lines[: width * frame.height])
+    return b"".join(lines[row * plane.line_size : row * plane.line_size + width] for row in range(frame.height))
+
+
+def _info(container: Any, stream: Any) -> Info:
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    else:
+        seconds = (container.duration or 0) / 1e6
+    context = stream.codec_context
+    return Info(width=context.width, height=context.height, frame_rate=float(rate), seconds=max(seconds, 0.0), codec=context.name)
+
+
+def _unreadable(path: str | Path) -> MediaError:
+    return MediaError(f"{Path(path).name} is damaged or cut short; export it again.")
