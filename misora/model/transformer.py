@@ -93,7 +93,7 @@ class Transformer(nn.Module):
         if level.ndim == 2:
             distinct = level.flatten()  # u
         else:
-            distinct, index = level.flatten(2).unique(return_inverse=True)  # u and b t p
+            distinct, index = torch.unique(level.flatten(2), return_inverse=True)  # u and b t p
         features = layers.noise_features(distinct, NOISE_FEATURES)  # u 256
         return self.noise(features.to(self.patch.weight.dtype)), index  # u d
 
@@ -101,13 +101,13 @@ class Transformer(nn.Module):
 def patch(x: Tensor) -> tuple[Tensor, int, int]:
     """Latents [b, c, t, h, w] as tokens [b, t, h/2 * w/2, 4c] and the height and width of their grid."""
     height, width = x.shape[3] // 2, x.shape[4] // 2
-    tiles = x.unflatten(4, (width, 2)).unflatten(3, (height, 2))  # b c t h/2 2 w/2 2
+    tiles = x.reshape(*x.shape[:3], height, 2, width, 2)  # b c t h/2 2 w/2 2
     return tiles.permute(0, 2, 3, 5, 1, 4, 6).flatten(4).flatten(2, 3), height, width  # b t p 4c
 
 
 def unpatch(tokens: Tensor, height: int, width: int) -> Tensor:
     """The inverse of ``patch``: tokens [b, t, h/2 * w/2, 4c] as latents [b, c, t, h, w]."""
-    tiles = tokens.unflatten(3, (-1, 2, 2)).unflatten(2, (height, width))  # b t h/2 w/2 c 2 2
+    tiles = tokens.reshape(*tokens.shape[:2], height, width, -1, 2, 2)  # b t h/2 w/2 c 2 2
     return tiles.permute(0, 4, 1, 2, 5, 3, 6).flatten(5).flatten(3, 4)  # b c t h w
 
 

@@ -1,0 +1,48 @@
+"""A canvas: a latent video and how noisy each of its tokens is to begin with; it knows nothing of networks or of sampling."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+SHOWN, REFERENCE = 0, 1  # roles of a latent frame: part of the clip, or only to be looked at
+PATCH = 2  # rows and columns of latents in one token
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """What is given and what is to be invented. Noise level 1: invent; 0: given; between: rework.
+
+    A task is a value of this type and never a branch: see ``fills.py`` for how each verb fills one.
+    """
+
+    given: Tensor  # [b, c, t, h, w] latents; anything finite where the level is 1
+    level: Tensor  # [b, t, h, w] noise levels at the start, equal inside each patch of 2x2
+    kinds: str  # one letter for each latent frame: S (one pixel frame, starts afresh) or G (four, leans on the past)
+    times: Tensor  # [t] float positions in latent frames; only differences matter
+    roles: Tensor  # [t] SHOWN or REFERENCE
+
+    def __post_init__(self) -> None:
+        batch, _, frames, height, width = self.given.shape
+        assert self.level.shape == (batch, frames, height, width), "one noise level for every latent position"
+        assert len(self.kinds) == frames, "one kind for every latent frame"
+        assert set(self.kinds) <= {"S", "G"}, "only the kinds S and G"
+        assert self.times.shape == self.roles.shape == (frames,), "one time and one role for every latent frame"
+        assert height % PATCH == width % PATCH == 0, "whole tokens"
+
+    def kind_indices(self) -> Tensor:
+        """The kinds as the transformer reads them: 0 for S, 1 for G, [t]."""
+        return kind_indices(self.kinds, self.given.device)
+
+    def token_level(self, level: Tensor) -> Tensor:
+        """``level`` [b, t, h, w] as the transformer takes it: one for each frame [b, t] where that says it all, else each token's."""
+        tokens = level[:, :, ::PATCH, ::PATCH]  # b t h/2 w/2
+        frames = tokens[:, :, 0, 0]  # b t
+        return frames if bool((tokens == frames[:, :, None, None]).all()) else tokens
+
+
+def kind_indices(kinds: str, device: torch.device | None = None) -> Tensor:
+    """A string of S and G as indices 0 and 1, [t]."""
+    return torch.tensor(["SG".index(kind) for kind in kinds], device=device)  # t

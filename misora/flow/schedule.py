@@ -1,0 +1,23 @@
+"""Which noise levels sampling passes through; it knows nothing of what lies at them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def shifted(level: Tensor, shift: float) -> Tensor:
+    """Move levels towards noise, where layout is decided, for ``shift`` > 1 (arXiv:2403.03206); 0 and 1 stay."""
+    return shift * level / (1 + (shift - 1) * level)
+
+
+def schedule(steps: int, frames: int, *, shift: float = 1.0, lag: float = 0.0) -> Tensor:
+    """Levels [rows, t] from all 1 to all 0; ``steps`` of them bring one frame down.
+
+    With ``lag`` each frame starts that many steps after the one before it, so that later frames lean on clean earlier ones;
+    there are then ``ceil(lag * (frames - 1))`` rows more.
+    """
+    delay = lag * torch.arange(frames, dtype=torch.float64)  # t
+    rows = steps + 1 + int(torch.ceil(delay[-1]))
+    done = (torch.arange(rows, dtype=torch.float64)[:, None] - delay) / steps  # rows t
+    return shifted(1 - done.clamp(0, 1), shift).float()
