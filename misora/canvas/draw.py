@@ -5,34 +5,27 @@ Diffusion forcing (arXiv:2407.01392): a clip's frames may each have their own le
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
 from misora.canvas import fills
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DrawConfig:
-    """How levels are drawn: their distribution, and the share of clips that each pattern gets."""
-
-    mean: float = 1.2  # of the level's logit; high, since layout is decided in the noise (measured: LOG.md)
-    spread: float = 1.0  # standard deviation of the level's logit
-    shift: float = 1.0  # > 1 moves levels further towards noise, as ``flow.schedule`` does with steps
-    one_level: float = 0.35
-    independent: float = 0.25
-    staircase: float = 0.25  # what is left, .15, are the verbs' fills
+ONE_LEVEL, INDEPENDENT, STAIRCASE = 0.35, 0.25, 0.25  # shares of the clips; what is left, .15, are the verbs' fills
+SPREAD = 1.0  # standard deviation of a level's logit
 
 
-def draw_levels(batch: int, frames: int, generator: torch.Generator, config: DrawConfig) -> Tensor:
-    """Noise levels [b, t] for a batch of clips, each with its own pattern; no clip is all given."""
-    uniform = torch.rand(batch, generator=generator)  # b
-    one = fills.remix(frames, _level(uniform, config))  # b t
-    each = _level(torch.rand(batch, frames, generator=generator), config)  # b t
-    rising = _level(draw_staircase(batch, frames, generator), config)  # b t
+def draw(batch: int, frames: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0) -> Tensor:
+    """Noise levels [b, t] for a batch of clips, each with its own pattern; no clip is all given.
+
+    ``mean`` is that of the levels' logit: high, since layout is decided in the noise (measured: LOG.md). ``shift`` > 1 moves
+    levels further towards noise, as ``flow.schedule`` does with steps.
+    """
+    uniform = torch.rand(batch, 1, generator=generator)  # b 1
+    one = _level(uniform, mean, shift).expand(-1, frames)  # b t
+    each = _level(torch.rand(batch, frames, generator=generator), mean, shift)  # b t
+    rising = _level(draw_staircase(batch, frames, generator), mean, shift)  # b t
     verb = one * draw_ends(batch, frames, generator)  # b t
-    ends = torch.tensor([config.one_level, config.independent, config.staircase]).cumsum(0)  # 3
+    ends = torch.tensor([ONE_LEVEL, INDEPENDENT, STAIRCASE]).cumsum(0)  # 3
     pattern = torch.bucketize(torch.rand(batch, generator=generator), ends, right=True)  # b
     return torch.stack((one, each, rising, verb))[pattern, torch.arange(batch)]  # b t
 
@@ -63,7 +56,7 @@ def _span(single: Tensor, share: Tensor, longest: Tensor) -> Tensor:
     return torch.minimum(length, longest)
 
 
-def _level(uniform: Tensor, config: DrawConfig) -> Tensor:
+def _level(uniform: Tensor, mean: float, shift: float) -> Tensor:
     """Logit-normal levels (arXiv:2403.03206) at these quantiles; 0 and 1 stay what they are."""
-    level = torch.sigmoid(config.mean + config.spread * torch.special.ndtri(uniform))
-    return config.shift * level / (1 + (config.shift - 1) * level)
+    level = torch.sigmoid(mean + SPREAD * torch.special.ndtri(uniform))
+    return shift * level / (1 + (shift - 1) * level)

@@ -38,11 +38,6 @@ def keep_ends(frames: int, first: Tensor, last: Tensor) -> Tensor:
     return invented.float()
 
 
-def remix(frames: int, strength: Tensor) -> Tensor:
-    """Levels [b, t] that rework every frame by ``strength`` [b] (SDEdit, arXiv:2108.01073): 0 keeps all, 1 ignores the input."""
-    return strength[:, None].expand(-1, frames)
-
-
 def staircase(frames: int, start: Tensor, rise: Tensor) -> Tensor:
     """Levels [b, t] that rise along the clip from ``start`` [b] by ``rise`` [b] in all, cut to 0..1: a window that slides."""
     slope = torch.linspace(0, 1, frames)  # t
