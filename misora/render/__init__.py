@@ -1,1 +1,1 @@
-"""One request becomes one file; this room joins the others and knows nothing of how it was asked."""
+"""One request becomes one file; it knows nothing of who asks, the command line, Python or a server."""

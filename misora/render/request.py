@@ -1,0 +1,122 @@
+"""What a person may ask for, checked in one place; it knows nothing of networks or files."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import secrets
+import unicodedata
+
+from misora.client.errors import UsageError
+
+FRAME_RATE = 24.0  # delivered, frames per second
+NATIVE_RATE = 12.0  # what the embedded weights draw
+NATIVE_CELL = 16  # native sides are multiples of a token's side in pixels
+NATIVE_TOKENS = 66  # per latent frame: what the embedded weights were trained for
+DEFAULT_SIZE = (384, 704)  # h w
+SECONDS = 4.0  # the longest clip of the embedded weights
+PROMPT = 2000  # characters
+SIDES = (64, 4096)
+PIXELS = 8_900_000
+WIDEST = 21 / 9
+STEPS = (1, 200)
+GUIDANCE = (1.0, 30.0)
+SEEDS = 2**63
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """One video, or with ``seconds`` 0 one picture. ``size`` is ``WIDTHxHEIGHT`` and ``aspect`` is ``W:H``; give one of them or neither."""
+
+    prompt: str
+    negative: str = ""
+    seconds: float = SECONDS
+    size: str | None = None
+    aspect: str | None = None
+    seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
+    steps: int = 10
+    guidance: float = 3.0
+
+    def check(self) -> None:
+        """Raise UsageError, in one sentence that says what to do, unless the request can be meant."""
+        _check_text("prompt", self.prompt)
+        _check_text("negative prompt", self.negative)
+        if not self.prompt.strip():
+            raise UsageError('The prompt is empty; say what to show, for example "a red ball bounces on a wooden floor".')
+        if not 0 <= self.seconds <= SECONDS:  # refuses nan too
+            raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {SECONDS:g}.")
+        if not 0 <= self.seed < SEEDS:
+            raise UsageError(f"The seed {self.seed} is out of range; give a whole number from 0 to {SEEDS - 1}.")
+        if not STEPS[0] <= self.steps <= STEPS[1]:
+            raise UsageError(f"{self.steps} steps cannot be taken; give a whole number from {STEPS[0]} to {STEPS[1]}.")
+        if not GUIDANCE[0] <= self.guidance <= GUIDANCE[1]:
+            raise UsageError(f"Guidance {self.guidance:g} is out of range; give a number from {GUIDANCE[0]:g} to {GUIDANCE[1]:g}.")
+        if self.size and self.aspect:
+            raise UsageError("Both a size and an aspect were given; give one of them.")
+        self.delivered()
+
+    def delivered(self) -> tuple[int, int]:
+        """Height and width of the file in pixels, both even. Raises UsageError."""
+        if self.size:
+            return _parse_size(self.size)
+        if self.aspect:
+            ratio = _parse_aspect(self.aspect)
+            height = 8 * round(math.sqrt(DEFAULT_SIZE[0] * DEFAULT_SIZE[1] / ratio) / 8)
+            return height, 2 * round(height * ratio / 2)
+        return DEFAULT_SIZE
+
+    def native(self) -> tuple[int, int]:
+        """Height and width that the network draws: about 16 k pixels, multiples of 16, as near to the delivered aspect as they come."""
+        height, width = self.delivered()
+        grids = [(h, w) for h in range(1, NATIVE_TOKENS) for w in range(1, NATIVE_TOKENS // h + 1)]
+
+        def distance(grid: tuple[int, int]) -> float:
+            off_shape = abs(math.log(grid[1] / grid[0] * height / width))
+            return off_shape + 0.5 * math.log(NATIVE_TOKENS / (grid[0] * grid[1]))
+
+        h, w = min(grids, key=distance)
+        return h * NATIVE_CELL, w * NATIVE_CELL
+
+    def frames(self) -> int:
+        """How many frames the file has: ``round(seconds * 24)``, at least one."""
+        return max(1, round(self.seconds * FRAME_RATE))
+
+    def native_frames(self) -> int:
+        """How many frames the network must draw for them."""
+        return math.ceil(self.frames() * NATIVE_RATE / FRAME_RATE)
+
+
+def _check_text(what: str, text: str) -> None:
+    if len(text) > PROMPT:
+        raise UsageError(f"The {what} has {len(text):,} characters; shorten it to {PROMPT:,} or fewer.")
+    for letter in text:
+        if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\r\t":
+            raise UsageError(f"The {what} holds the control character U+{ord(letter):04X}; retype it as plain text.")
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", size.strip().lower())
+    if not match:
+        raise UsageError(f"The size {size!r} cannot be read; write it as WIDTHxHEIGHT, for example 704x384.")
+    width, height = int(match[1]), int(match[2])
+    if not (SIDES[0] <= min(width, height) and max(width, height) <= SIDES[1] and width * height <= PIXELS):
+        raise UsageError(f"{width}x{height} cannot be made; keep each side within {SIDES[0]} to {SIDES[1]} and {PIXELS:,} pixels in all.")
+    if width % 2 or height % 2:
+        raise UsageError(f"{width}x{height} cannot be made; both sides must be even.")
+    _check_ratio(size, width / height)
+    return height, width
+
+
+def _parse_aspect(aspect: str) -> float:
+    match = re.fullmatch(r"(\d{1,4}):(\d{1,4})", aspect.strip())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise UsageError(f"The aspect {aspect!r} cannot be read; write it as W:H, for example 16:9.")
+    ratio = int(match[1]) / int(match[2])
+    _check_ratio(aspect, ratio)
+    return ratio
+
+
+def _check_ratio(given: str, ratio: float) -> None:
+    if not 1 / WIDEST - 0.01 <= ratio <= WIDEST + 0.02:
+        raise UsageError(f"{given} is too narrow a shape; stay between 9:21 and 21:9.")

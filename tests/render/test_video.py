@@ -1,0 +1,52 @@
+"""Laws of delivery: size, length and colours are as asked, and each native frame is shown twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from misora.media.read import read_image, read_video
+from misora.render.request import Request
+from misora.render.video import Video, enlarge
+
+
+def greys(seconds: float, size: str = "128x128") -> Video:
+    """A clip whose native frame i is grey i."""
+    request = Request(prompt="grey", seconds=seconds, size=size)
+    values = torch.arange(request.native_frames()) / 127.5 - 1
+    return Video(request=request, native=values[:, None, None, None].expand(-1, 3, 32, 32).contiguous())
+
+
+def test_each_native_frame_is_shown_twice() -> None:
+    shown = greys(1.0).frames[:, 64, 64, 0]
+    assert shown.tolist() == [i // 2 for i in range(24)]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.0, 1), (0.04, 1), (0.13, 3), (1.0, 24)])
+def test_a_saved_clip_has_the_frames_asked_for(tmp_path: Path, seconds: float, count: int) -> None:
+    frames, rate = read_video(greys(seconds).save(tmp_path / "a.mp4"))
+    assert (len(frames), rate) == (count, 24)
+
+
+def test_a_picture_is_the_first_frame(tmp_path: Path) -> None:
+    video = greys(0.0)
+    assert torch.equal(read_image(video.save(tmp_path / "a.png")), video.frames[0])
+
+
+@pytest.mark.parametrize("size", [(384, 704), (390, 694), (720, 1280), (64, 64)])
+def test_enlarging_keeps_flat_colours_and_gives_the_size(size: tuple[int, int]) -> None:
+    flat = torch.tensor([1.0, 0.0, -1.0])[:, None, None].expand(3, 96, 176)
+    large = enlarge(flat, size)
+    assert large.shape == (*size, 3)
+    assert (large == torch.tensor([255, 128, 0])).all()
+
+
+def test_enlarging_keeps_the_middle_in_the_middle() -> None:
+    frame = torch.full((3, 96, 176), -1.0)
+    frame[:, 46:50, 86:90] = 1.0
+    large = enlarge(frame, (300, 400)).float().mean(-1)
+    rows, columns = torch.arange(300) + 0.5, torch.arange(400) + 0.5
+    assert float((large.sum(1) * rows).sum() / large.sum()) == pytest.approx(150, abs=1)
+    assert float((large.sum(0) * columns).sum() / large.sum()) == pytest.approx(200, abs=1)
