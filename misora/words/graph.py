@@ -87,16 +87,15 @@ class SceneGraph:
 
 def mirrored(graph: SceneGraph) -> SceneGraph:
     """The same scene seen in a mirror: left and right change places, nothing else does."""
-    flip = lambda word: MIRRORED.get(word, word) if word else word  # noqa: E731
     cards = tuple(
         dataclasses.replace(
             card,
-            camera=flip(card.camera),
-            acts=tuple(dataclasses.replace(act, direction=flip(act.direction)) for act in card.acts),
+            camera=MIRRORED.get(card.camera, card.camera),
+            acts=tuple(dataclasses.replace(act, direction=MIRRORED.get(act.direction or "", act.direction)) for act in card.acts),
         )
         for card in graph.cards
     )
-    relations = tuple(dataclasses.replace(relation, kind=flip(relation.kind)) for relation in graph.relations)
+    relations = tuple(dataclasses.replace(relation, kind=MIRRORED.get(relation.kind, relation.kind)) for relation in graph.relations)
     return dataclasses.replace(graph, cards=cards, relations=relations)
 
 
@@ -111,8 +110,11 @@ def split_key(graph: SceneGraph) -> str:
             for act in card.acts
             if act.verb != "stay"
         )
-        pairs = sorted(f"{names[r.a]}<{names[r.b]}" if r.kind == "left_of" else f"{names[r.b]}<{names[r.a]}"
-                       for r in g.relations if r.kind in ("left_of", "right_of"))
+        pairs = sorted(
+            f"{names[r.a]}<{names[r.b]}" if r.kind == "left_of" else f"{names[r.b]}<{names[r.a]}"
+            for r in g.relations
+            if r.kind in ("left_of", "right_of")
+        )
         others = sorted(f"{r.kind}:{names[r.a]}:{names[r.b]}" for r in g.relations if r.kind not in ("left_of", "right_of"))
         return "|".join([",".join(sorted(names)), ",".join(acts), ",".join(pairs), ",".join(others)])
 
