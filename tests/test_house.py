@@ -37,7 +37,9 @@ def length(function: Function) -> int:
 
 def our_files() -> list[Path]:
     """Every text file that the repository tracks, or that lies in the tree where there is no git."""
-    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False) if (ROOT / ".git").exists() else None
+    listing = (
+        subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False) if (ROOT / ".git").exists() else None
+    )
     if listing and listing.returncode == 0:
         paths = [ROOT / line for line in listing.stdout.splitlines()]
     else:
