@@ -12,4 +12,4 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def compiled(function: Function) -> Function:
     """Compile on first call, keep the machine code on disk, and release the interpreter lock while running."""
-    return cast(Function, njit(cache=True, fastmath=True, nogil=True)(function))
+    return cast(Function, njit(cache=True, fastmath=True, nogil=True, error_model="numpy", _nrt=False)(function))

@@ -121,20 +121,29 @@ def sky(dz: float, look: Table, channel: int) -> float:
 
 
 @compiled
-def pattern(x: float, y: float, dx: float, dy: float, dz: float, pixel: float, waves: Table) -> float:
-    """The floor's swing, about -1..1. A wave fades where less than eight, and is gone where less than four, native pixels span it.
+def aim(u: float, v: float, camera: Table) -> Triple:
+    """Unit direction of the ray through (u, v), both -1..1, v up."""
+    dx = camera[FORWARD] + u * camera[RIGHT] + v * camera[UP]
+    dy = camera[FORWARD + 1] + u * camera[RIGHT + 1] + v * camera[UP + 1]
+    dz = camera[FORWARD + 2] + u * camera[RIGHT + 2] + v * camera[UP + 2]
+    scale = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+    return dx * scale, dy * scale, dz * scale
 
-    ``pixel``: metres that a native pixel covers across the view; along the view it covers more, by the slope of the ray (dx, dy, dz).
+
+@compiled
+def ripple(u: float, v: float, camera: Table, wave: Table) -> float:
+    """What one wave adds to the swing of the floor seen at (u, v): less where under eight, nothing where under four native pixels span it.
+
+    A native pixel covers more floor along the view than across it, by the slope of the ray. Free of branches, so that rows of it vectorise.
     """
-    flat = math.sqrt(dx * dx + dy * dy) + 1e-9
-    gx, gy = dx / flat, dy / flat
-    swing = 0.0
-    for n in range(waves.shape[0]):
-        kx, ky = waves[n, 0], waves[n, 1]
-        cycles = pixel * max(abs(kx * gy - ky * gx), abs(kx * gx + ky * gy) / -dz)
-        if cycles < 0.25:
-            swing += waves[n, 3] * min(1.0, 2.0 - 8.0 * cycles) * cosine(kx * x + ky * y + waves[n, 2])
-    return swing
+    dx, dy, dz = aim(u, v, camera)
+    dz = min(dz, -1e-3)
+    ground = -camera[EYE + 2] / dz
+    flat = 1.0 / math.sqrt(dx * dx + dy * dy + 1e-12)
+    along, across = abs(wave[0] * dx + wave[1] * dy) * flat / -dz, abs(wave[0] * dy - wave[1] * dx) * flat
+    cycles = ground * camera[NATIVE] * max(along, across)
+    fade = min(1.0, max(0.0, 2.0 - 8.0 * cycles))
+    return wave[3] * fade * cosine(wave[0] * (camera[EYE] + ground * dx) + wave[1] * (camera[EYE + 1] + ground * dy) + wave[2])
 
 
 @compiled
@@ -148,12 +157,10 @@ def lit(facing: float, look: Table) -> float:
 
 @compiled
 def floor_light(
-    x: float, y: float, dx: float, dy: float, dz: float, pixel: float,
-    bodies: Table, near: Indices, count: int, look: Table, waves: Table,
-) -> Triple:  # fmt: skip
-    """Linear colour of the floor at (x, y, 0), seen along d, melting into the sky far from the stage."""
+    x: float, y: float, dz: float, swing: float, bodies: Table, near: Indices, count: int, look: Table
+) -> Triple:
+    """Linear colour of the floor at (x, y, 0), seen along a slope dz, melting into the sky far from the stage."""
     far = smooth(STAGE, BACK, math.sqrt(x * x + y * y))
-    swing = pattern(x, y, dx, dy, dz, pixel, waves)
     sun = lit(look[SUN + 2], look) * shadow(-1, x, y, 0.0, bodies, near, count, look)
     free = openness(-1, x, y, 0.0, 0.0, 0.0, 1.0, bodies, near, count)
     red = look[FLOOR] * (1.0 + look[SWING] * swing) * (sun * look[SUNLIGHT] + free * look[ABOVE])
@@ -200,31 +207,26 @@ def shown(light: float) -> float:
 
 @compiled
 def ray(
-    u: float, v: float, camera: Table, bodies: Table, seen: Indices, seen_count: int, near: Indices, near_count: int, look: Table, waves: Table
+    u: float, v: float, swing: float, camera: Table, bodies: Table, seen: Indices, few: int, near: Indices, many: int, look: Table
 ) -> tuple[int, float, float, float]:
     """What the picture shows at (u, v), both -1..1, v up: 0 or body + 1, and display colour 0..255.
 
-    ``seen``: the bodies that the ray may meet; ``near``: those that may take light from what it meets.
+    ``swing``: the sum of the floor's ripples there. ``seen``: the ``few`` bodies that the ray may meet; ``near``: the ``many`` that may take
+    light from what it meets.
     """
-    dx = camera[FORWARD] + u * camera[RIGHT] + v * camera[UP]
-    dy = camera[FORWARD + 1] + u * camera[RIGHT + 1] + v * camera[UP + 1]
-    dz = camera[FORWARD + 2] + u * camera[RIGHT + 2] + v * camera[UP + 2]
-    scale = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
-    dx, dy, dz = dx * scale, dy * scale, dz * scale
+    dx, dy, dz = aim(u, v, camera)
     ox, oy, oz = camera[EYE], camera[EYE + 1], camera[EYE + 2]
     first, own = FAR, -1
-    for n in range(seen_count):
+    for n in range(few):
         enter, leave = body_span(bodies[seen[n]], ox, oy, oz, dx, dy, dz)
         if enter < leave and 0.0 < enter < first:
             first, own = enter, seen[n]
     ground = -oz / dz if dz < -1e-6 else FAR
     if own >= 0 and first < ground:
-        red, green, blue = body_light(own, ox + first * dx, oy + first * dy, oz + first * dz, dx, dy, dz, bodies, near, near_count, look)
+        red, green, blue = body_light(own, ox + first * dx, oy + first * dy, oz + first * dz, dx, dy, dz, bodies, near, many, look)
     elif ground < FAR:
         own = -1
-        red, green, blue = floor_light(
-            ox + ground * dx, oy + ground * dy, dx, dy, dz, ground * camera[NATIVE], bodies, near, near_count, look, waves
-        )
+        red, green, blue = floor_light(ox + ground * dx, oy + ground * dy, dz, swing, bodies, near, many, look)
     else:
         red, green, blue = sky(dz, look, 0), sky(dz, look, 1), sky(dz, look, 2)
     if look[GREY] > 0.0:
