@@ -1,0 +1,117 @@
+"""Laws of the transformer: equal to its slow twin, blind to absolute time, one clip at a time or many."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from misora.model.sizes import SIZES
+from misora.model.transformer import Transformer, patch, resample_grid, sine_grid, unpatch
+from tests.reference import transformer as reference
+
+FRAMES, HEIGHT, WIDTH = 3, 4, 6
+
+
+@pytest.fixture(scope="module")
+def network() -> Transformer:
+    """The tiny size with every weight random, so that nothing is zero by initialisation."""
+    torch.manual_seed(0)
+    made = Transformer(SIZES["tiny"])
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.normal_(std=0.1)
+    return made.requires_grad_(False)
+
+
+@pytest.fixture
+def inputs() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "x": torch.randn(2, 16, FRAMES, HEIGHT, WIDTH, generator=generator),
+        "level": torch.rand(2, FRAMES, generator=generator),
+        "text": torch.randn(2, 5, 256, generator=generator),
+        "kinds": torch.tensor([[0, 1, 1], [0, 1, 0]]),
+        "times": torch.tensor([[0.0, 1.0, 2.0], [0.0, 0.5, 16.0]]),
+        "roles": torch.tensor([[0, 0, 0], [0, 0, 1]]),
+    }
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_it_equals_its_slow_twin(network: Transformer, inputs: dict[str, Tensor], grad: bool) -> None:
+    inputs["level"] = torch.rand(2, FRAMES, HEIGHT // 2, WIDTH // 2, generator=torch.Generator().manual_seed(2))
+    with torch.set_grad_enabled(grad):  # attention has a path for each
+        assert _distance(network(**inputs), reference.forward(network, **inputs)) < 1e-5
+
+
+def test_a_level_per_frame_equals_the_same_level_at_each_token(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    made = network(**inputs)
+    inputs["level"] = inputs["level"][:, :, None, None].expand(-1, -1, HEIGHT // 2, WIDTH // 2)
+    assert _distance(network(**inputs), made) < 1e-6
+
+
+def test_shifting_all_times_changes_nothing(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    made = network(**inputs)
+    inputs["times"] = inputs["times"] + 37.25
+    assert _distance(network(**inputs), made) < 1e-5
+
+
+@pytest.mark.parametrize("changed", ["x", "level", "text", "times", "kinds", "roles"])
+def test_every_input_matters(network: Transformer, inputs: dict[str, Tensor], changed: str) -> None:
+    made = network(**inputs)
+    different = {"kinds": 1 - inputs["kinds"], "roles": 1 - inputs["roles"], "times": inputs["times"] * 2}
+    inputs[changed] = different.get(changed, inputs[changed].flip(-1))
+    assert _distance(network(**inputs), made) > 1e-4
+
+
+def test_a_clip_is_the_same_alone_and_in_a_batch(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    made = network(**inputs)
+    for i in range(2):
+        alone = network(**{name: value[i : i + 1] for name, value in inputs.items()})
+        assert _distance(alone, made[i : i + 1]) < 1e-5
+
+
+@pytest.mark.parametrize("size", [(12, 22), (16, 16), (22, 12), (10, 24)])
+def test_every_aspect_has_its_shape(network: Transformer, inputs: dict[str, Tensor], size: tuple[int, int]) -> None:
+    inputs["x"] = torch.randn(2, 16, FRAMES, *size)
+    made, tapped = network.forward_tapped(**inputs)
+    assert made.shape == inputs["x"].shape
+    assert tapped.shape == (2, FRAMES, size[0] * size[1] // 4, network.config.width)
+
+
+def test_patches_come_back() -> None:
+    x = torch.randn(2, 16, FRAMES, HEIGHT, WIDTH)
+    tokens, height, width = patch(x)
+    assert torch.equal(unpatch(tokens, height, width), x)
+
+
+def test_a_mirrored_grid_is_read_mirrored() -> None:
+    grid = sine_grid(16, 64)
+    assert torch.allclose(resample_grid(grid.flip(1), 6, 11), resample_grid(grid, 6, 11).flip(1), atol=1e-5)
+
+
+def test_it_starts_as_the_identity_with_every_weight_reached(inputs: dict[str, Tensor]) -> None:
+    made = Transformer(SIZES["tiny"])
+    assert not made(**inputs).any()
+    for _ in range(3):  # zeros open one after another: the head, the branches, then what is behind them
+        loss = (made(**inputs) - inputs["x"]).square().mean()
+        loss.backward()
+        if all(weight.grad is not None and weight.grad.any() for weight in made.parameters()):
+            return
+        with torch.no_grad():
+            for weight in made.parameters():
+                weight -= 0.1 * weight.grad.sign() * weight.grad.ne(0)
+                weight.grad = None
+    still = [name for name, weight in made.named_parameters() if not weight.grad.any()]
+    raise AssertionError(f"no gradient reaches {still}")
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("small", 14.2), ("base", 24.5), ("wan2.1-t2v-1.3b", 1419), ("wan2.1-t2v-14b", 14289), ("wan2.2-ti2v-5b", 5000)]
+)
+def test_named_sizes_have_their_weights(name: str, millions: float) -> None:
+    with torch.device("meta"):
+        made = Transformer(SIZES[name])
+    assert sum(weight.numel() for weight in made.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
