@@ -1,0 +1,71 @@
+"""Latent clips on disk: one safetensors file per shard, one shape per shard, memory-mapped; it knows nothing of networks or sampling.
+
+A shard holds ``latents`` [n, c, t, h, w] in bfloat16 and ``labels`` [n, 2, t, h/2, w/2] in uint8 (per token: 0 where there is no
+object, else 1 + its index in ``COLOURS`` and in ``SHAPES``); its metadata holds the kinds of the latent frames, the hash of the
+autoencoder that made them, and per sample the scene graph and the card that is told.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from misora.client.errors import CheckpointError
+from misora.words.graph import SceneGraph
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is told of one sample: a scene graph and which of its cards the latents show."""
+
+    graph: SceneGraph
+    card: int = 0
+
+
+def write_shard(path: Path, latents: Tensor, labels: Tensor, records: Sequence[Record], *, kinds: str, autoencoder: str) -> None:
+    """Write one shard atomically. ``autoencoder`` is the hash of the encoder's checkpoint; shapes as in the module's docstring."""
+    assert len(latents) == len(labels) == len(records) and latents.shape[2] == len(kinds)
+    told = [json.dumps({"graph": record.graph.to_json(), "card": record.card}) for record in records]
+    metadata = {"kinds": kinds, "autoencoder": autoencoder, "records": json.dumps(told)}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"latents": latents.to(torch.bfloat16).contiguous(), "labels": labels.contiguous()}, beside, metadata=metadata)
+    os.replace(beside, path)
+
+
+class Shard:
+    """One shard opened for reading: rows are read when asked for, never the whole file."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = safe_open(path, framework="pt")
+            metadata = self._file.metadata()
+            self._latents, self._labels = self._file.get_slice("latents"), self._file.get_slice("labels")
+            self.kinds, self.autoencoder = metadata["kinds"], metadata["autoencoder"]
+            told = [json.loads(text) for text in json.loads(metadata["records"])]
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} is not a whole shard of latents; delete it and make it again with `misora world`.") from error
+        self.path = path
+        self.records = [Record(graph=SceneGraph.from_json(row["graph"]), card=row["card"]) for row in told]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(c, t, h, w)`` of every sample in the shard."""
+        return tuple(self._latents.get_shape()[1:])
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, row: int, frames: int) -> tuple[Tensor, Tensor]:
+        """The first ``frames`` latent frames of a sample (a causal code's prefix is a clip): ``[c, t, h, w]`` and ``[2, t, h/2, w/2]``."""
+        latents = self._latents[row : row + 1, :, :frames]  # 1 c t h w
+        labels = self._labels[row : row + 1, :, :frames]  # 1 2 t h/2 w/2
+        return latents[0], labels[0]

@@ -1,0 +1,125 @@
+"""The training loop: steps, checkpoints, resume, progress; it knows nothing of what is learned.
+
+A learner's step must depend on its state and the step's number alone. Then an interrupted run, resumed, equals an unbroken one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from misora.client.errors import CheckpointError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Look:
+    """Figures and pictures ([h, w, 3] uint8) to be logged."""
+
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
+    sheets: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+
+class Learner(Protocol):
+    """Something that can be trained."""
+
+    def step(self, number: int) -> dict[str, float]:
+        """Do step ``number`` and return figures to be logged."""
+
+    def state(self) -> dict[str, Any]:
+        """All that ``restore`` needs, made of tensors, numbers, strings, lists and dicts."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what ``state`` gave."""
+
+    def look(self) -> Look:
+        """Called at every checkpoint: what the learner can do by now."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When to stop and how often to save. Whichever of ``steps`` and ``minutes`` comes first; None is for ever."""
+
+    steps: int | None = None
+    minutes: float | None = None
+    checkpoint_seconds: float = 180.0
+
+
+def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False) -> int:
+    """Train, resuming from ``folder`` if it holds a state; returns the number of steps done in all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = _resume(learner, folder / "state.pt")
+    started = saved = time.monotonic()
+    log = _Log(folder, quiet)
+    while budget.steps is None or number < budget.steps:
+        figures = learner.step(number)
+        number += 1
+        log.write(number, figures)
+        now = time.monotonic()
+        over = budget.minutes is not None and now - started > budget.minutes * 60
+        if over or now - saved > budget.checkpoint_seconds:
+            save_state(learner, folder / "state.pt", number)
+            log.show(number, learner.look())
+            saved = time.monotonic()
+        if over:
+            break
+    else:
+        save_state(learner, folder / "state.pt", number)
+    log.close()
+    return number
+
+
+def save_state(learner: Learner, path: Path, number: int) -> None:
+    """Write the learner's whole state atomically."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save({"number": number, "learner": learner.state()}, beside)
+    os.replace(beside, path)
+
+
+def _resume(learner: Learner, path: Path) -> int:
+    if not path.exists():
+        return 0
+    try:
+        saved = torch.load(path, weights_only=True)  # weights_only: tensors and plain values, never code
+    except Exception as error:  # torch raises several kinds for one cause: the file is not what it should be
+        raise CheckpointError(f"{path} cannot be resumed ({error}); remove it to begin anew.") from error
+    learner.restore(saved["learner"])
+    return int(saved["number"])
+
+
+class _Log:
+    """Figures to TensorBoard and, averaged over ten seconds, one line on the terminal."""
+
+    def __init__(self, folder: Path, quiet: bool) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.board = SummaryWriter(folder / "board")  # type: ignore[no-untyped-call]
+        self.quiet, self.shown, self.sums, self.count = quiet, time.monotonic(), dict[str, float](), 0
+
+    def write(self, number: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self.board.add_scalar(name, value, number)  # type: ignore[no-untyped-call]
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        passed = time.monotonic() - self.shown
+        if passed > 10:
+            means = "  ".join(f"{name} {value / self.count:.4g}" for name, value in self.sums.items())
+            if not self.quiet:
+                print(f"step {number}  {self.count / passed:.2f} steps/s  {means}", flush=True)
+            self.shown, self.sums, self.count = time.monotonic(), {}, 0
+
+    def show(self, number: int, look: Look) -> None:
+        for name, value in look.figures.items():
+            self.board.add_scalar(name, value, number)  # type: ignore[no-untyped-call]
+        for name, sheet in look.sheets.items():
+            self.board.add_image(name, sheet, number, dataformats="HWC")  # type: ignore[no-untyped-call]
+        if look.figures and not self.quiet:
+            print("  ".join([f"step {number}", *(f"{name} {value:.4g}" for name, value in look.figures.items())]), flush=True)
+
+    def close(self) -> None:
+        self.board.close()  # type: ignore[no-untyped-call]

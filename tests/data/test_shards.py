@@ -1,0 +1,67 @@
+"""Laws of the shards and the loader: what was written is read, prefixes are clips, and a batch depends on seed and step alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from misora.client.errors import CheckpointError, UsageError
+from misora.data.loader import Loader, Serving
+from misora.data.shards import Record, Shard, write_shard
+from misora.words.graph import Act, Card, SceneGraph, Thing
+
+GRAPH = SceneGraph(
+    things=(Thing(colour="red", shape="ball"),),
+    cards=(Card(start=0, end=1, acts=(Act(verb="roll", actor=0, direction="left"),)),),
+)
+
+
+def fill(folder: Path, *, t: int, h: int, w: int, name: str = "a", code: str = "hash") -> torch.Tensor:
+    latents = torch.randn(5, 16, t, h, w).to(torch.bfloat16)
+    labels = torch.randint(0, 9, (5, 2, t, h // 2, w // 2), dtype=torch.uint8)
+    write_shard(folder / f"{name}.safetensors", latents, labels, [Record(graph=GRAPH)] * 5, kinds="S" + "G" * (t - 1), autoencoder=code)
+    return latents
+
+
+def test_a_shard_returns_what_was_written(tmp_path: Path) -> None:
+    latents = fill(tmp_path, t=4, h=12, w=22)
+    shard = Shard(tmp_path / "a.safetensors")
+    assert len(shard) == 5 and shard.shape == (16, 4, 12, 22) and shard.kinds == "SGGG" and shard.records[2].graph == GRAPH
+    assert torch.equal(shard.read(3, 2)[0], latents[3, :, :2])
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, t=1, h=4, w=4)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="a.safetensors"):
+        Shard(path)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
+    fill(tmp_path / "clips", t=4, h=12, w=22)
+    fill(tmp_path / "clips", t=4, h=16, w=16, name="b")
+    servings = [Serving(folder="clips", frames=4, batch=3, share=1, jitter=2), Serving(folder="clips", frames=1, batch=6, share=1)]
+    first, again = (Loader(tmp_path, servings, seed=7) for _ in range(2))
+    shapes = set()
+    for step in range(30):
+        one, two = first.batch(step), again.batch(step)
+        assert torch.equal(one.latents, two.latents) and one.captions == two.captions
+        assert one.latents.shape[2] == len(one.kinds) and one.labels.shape[3] * 2 == one.latents.shape[3]
+        shapes.add(tuple(one.latents.shape))
+    assert len(shapes) > 4, "durations and aspects are mixed"
+    assert not torch.equal(first.batch(0).latents, Loader(tmp_path, servings, seed=8).batch(0).latents)
+
+
+def test_latents_of_two_autoencoders_do_not_mix(tmp_path: Path) -> None:
+    fill(tmp_path / "clips", t=1, h=4, w=4)
+    fill(tmp_path / "clips", t=1, h=4, w=4, name="b", code="other")
+    with pytest.raises(UsageError, match="different autoencoders"):
+        Loader(tmp_path, [Serving(folder="clips", frames=1, batch=1, share=1)], seed=0)
+
+
+def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="misora world"):
+        Loader(tmp_path, [Serving(folder="clips", frames=1, batch=1, share=1)], seed=0)
