@@ -1,1 +1,1 @@
-"""The command line, one file per verb; it knows how to read a request and show a result, nothing of how a video is made."""
+"""The command line: one file for each verb; it knows nothing that a room does not do for it."""

@@ -1,0 +1,53 @@
+"""``misora VERB …``: finds the verb, runs it, and turns errors into one sentence and an exit code; it knows nothing of any verb."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import misora
+from misora.cli import environment, generate, image, models
+from misora.client.errors import MisoraError, UsageError
+
+VERBS = (generate, image, models)
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError, so that a mistyped flag ends like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError with argparse's message and where to look."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def build_parser() -> Parser:
+    """The whole command line; the documentation is made from it."""
+    parser = Parser(prog="misora", description="Turn a sentence into a video, here on this machine.")
+    parser.add_argument("--version", action="version", version=f"misora {misora.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 asked wrongly, 130 interrupted."""
+    try:
+        args = build_parser().parse_args(argv)
+        if argv is None:
+            environment.terminate_politely()
+            if args.computes:
+                environment.keep_memory()
+        args.run(args)
+    except MisoraError as error:
+        if environment.debugging():
+            raise
+        print(f"misora: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("misora: stopped; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    return 0

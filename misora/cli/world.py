@@ -1,0 +1,94 @@
+"""``misora world``: simulated clips into a folder, to look at or to learn from; it knows nothing of how they are made."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from misora.client.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from misora.data.clip import Clip
+
+MIXES = ("core", "full", "still")
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb and its flags."""
+    parser: argparse.ArgumentParser = verbs.add_parser("world", help="simulate clips with captions, to look at or to train on")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where they go; made if it is not there")
+    parser.add_argument("--clips", type=int, default=16, metavar="N", help="how many (default: 16)")
+    parser.add_argument("--mix", choices=MIXES, default="core", help="which scenes: the common ones, all of them, or standing still")
+    parser.add_argument("--seconds", type=float, default=4.0, metavar="N", help="length; 0 for single frames (default: 4)")
+    parser.add_argument("--size", default="176x96", metavar="WxH", help="multiples of 16 (default: 176x96)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first clip's seed; the others follow (default: 0)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that simulate (default: 1)")
+    parser.add_argument("--latents", metavar="MODEL", help="write shards of latents for training, made by this model's autoencoder")
+    parser.set_defaults(run=run, computes=True)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Simulate and write. Raises MisoraError."""
+    try:
+        from misora.world import make, scenes
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The simulator is not installed; run `pip install 'misora[world]'`.") from error
+    from misora.train.cache import simulate
+
+    if args.clips < 1 or not 0 <= args.seconds <= 60 or args.workers < 0 or args.seed < 0:
+        raise UsageError("Ask for at least one clip of 0 to 60 seconds, with a seed and workers that are not negative.")
+    size = _size(args.size)
+    mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
+    clip = functools.partial(make.make_clip, mix=mix, seconds=args.seconds, size=size)
+    clips = simulate(clip, range(args.seed, args.seed + args.clips), args.workers if args.workers > 1 else 0)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    write = _write_latents if args.latents else _write_files
+    count = write(args, clips)
+    print(f"{args.folder}  {count} clips of {args.seconds:g} s, {args.size}, seeds {args.seed} to {args.seed + args.clips - 1}")
+
+
+def _write_latents(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
+    from misora.render.weights import folder_of, load_autoencoder
+    from misora.train.cache import fill, kinds_of
+
+    autoencoder, digest = load_autoencoder(folder_of(args.latents))
+    name = f"{args.mix}-{args.size}-{args.seed:08d}"
+    return fill(args.folder, clips, autoencoder, kinds=kinds_of(args.seconds), hash=digest, name=name)
+
+
+def _write_files(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
+    """An mp4 (or png) for each clip and beside it a text file with a caption of each card in both languages."""
+    import torch
+
+    from misora.media.write import write_image, write_video
+    from misora.words.tell import tell
+
+    count = 0
+    for count, clip in enumerate(clips, 1):  # noqa: B007
+        assert clip.truth is not None
+        seed = args.seed + count - 1
+        frames = torch.from_numpy(clip.frames)  # t h w 3
+        if len(frames) > 1:
+            write_video(args.folder / f"{seed:08d}.mp4", frames, clip.frame_rate)
+        else:
+            write_image(args.folder / f"{seed:08d}.png", frames[0])
+        graph, rng = clip.truth.graph, random.Random(seed)
+        lines = [
+            f"{card.start:g}-{card.end:g} s  {tell(graph, i, rng, language).text}"
+            for i, card in enumerate(graph.cards)
+            for language in ("en", "ja")
+        ]
+        (args.folder / f"{seed:08d}.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    return count
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) % 16 == int(height) % 16 == 0 and 0 < int(width) * int(height) <= 2**21):
+        raise UsageError(f"The size {text!r} cannot be simulated; write WxH in multiples of 16, for example 176x96.")
+    return int(height), int(width)
