@@ -1,0 +1,78 @@
+"""Laws of the fills and of the noise levels that training draws."""
+
+import pytest
+import torch
+
+from misora.canvas import fills
+from misora.canvas.canvas import kind_indices
+from misora.canvas.draw import draw, draw_ends, draw_staircase
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 13])
+def test_drawn_levels_leave_something_to_learn(frames: int) -> None:
+    level = draw(4000, frames, torch.Generator().manual_seed(0))
+    assert level.shape == (4000, frames)
+    assert level.min() >= 0
+    assert level.max() <= 1
+    assert (level.amax(dim=1) > 0).all()
+
+
+def test_patterns_have_their_shares() -> None:
+    level = draw(20_000, 13, torch.Generator().manual_seed(0))
+    one = (level == level[:, :1]).all(dim=1).float().mean()
+    verb = ((level == 0) | (level == level.amax(dim=1, keepdim=True))).all(dim=1).float().mean() - one
+    rising = (level.diff(dim=1) >= 0).all(dim=1).float().mean()
+    assert one == pytest.approx(0.35, abs=0.02)
+    assert verb == pytest.approx(0.15, abs=0.02)
+    assert rising > 0.35 + 0.24  # one level, stairs, and the verbs that extend forward
+
+
+def test_mean_and_shift_move_levels_towards_noise() -> None:
+    low, high, shifted = (
+        draw(4000, 1, torch.Generator().manual_seed(0), mean=mean, shift=shift).mean()
+        for mean, shift in ((0.0, 1.0), (1.2, 1.0), (1.2, 3.0))
+    )
+    assert low < high < shifted
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    assert torch.equal(draw(64, 13, torch.Generator().manual_seed(3)), draw(64, 13, torch.Generator().manual_seed(3)))
+
+
+def test_given_ends_are_whole_and_never_everything() -> None:
+    for frames in (1, 2, 3, 13):
+        fill = draw_ends(2000, frames, torch.Generator().manual_seed(1))
+        assert set(fill.unique().tolist()) <= {0.0, 1.0}
+        assert (fill.sum(dim=1) >= 1).all()
+        assert (fill.diff(dim=1).abs().sum(dim=1) <= 2).all()  # one invented stretch
+
+
+def test_every_verb_is_drawn() -> None:
+    fills_drawn = {tuple(fill.int().tolist()) for fill in draw_ends(4000, 4, torch.Generator().manual_seed(2))}
+    assert {(0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1), (1, 1, 1, 0), (1, 1, 0, 0), (0, 1, 1, 0)} <= fills_drawn
+
+
+def test_stairs_rise_and_pass_through_every_level() -> None:
+    level = draw_staircase(4000, 13, torch.Generator().manual_seed(0))
+    assert (level.diff(dim=1) >= 0).all()
+    assert (level[:, -1] > 0).all()
+    inside = level[(level > 0) & (level < 1)]
+    assert torch.histc(inside, 10, 0, 1).min() > 0.07 * len(inside)
+
+
+def test_text_invents_everything_and_an_image_is_one_frame() -> None:
+    canvas = fills.text(kinds="SGGSG", channels=16, height=12, width=22, batch=2)
+    assert (canvas.level == 1).all()
+    assert canvas.token_level(canvas.level).shape == (2, 5)
+    assert kind_indices(canvas.kinds).tolist() == [0, 1, 1, 0, 1]
+    assert fills.image(channels=16, height=12, width=22).given.shape == (1, 16, 1, 12, 22)
+
+
+def test_a_mask_inside_a_frame_needs_a_level_for_every_token() -> None:
+    canvas = fills.text(kinds="SG", channels=4, height=4, width=6)
+    level = canvas.level.clone()
+    level[:, 1, :2, :2] = 0
+    tokens = canvas.token_level(level)
+    assert tokens.shape == (1, 2, 2, 3)
+    assert tokens[0, 1, 0, 0] == 0
+    assert tokens.sum() == 11

@@ -1,0 +1,85 @@
+"""Laws of path, steps, solvers and guidance."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misora.flow import path
+from misora.flow.guidance import guided, scale_at
+from misora.flow.schedule import schedule
+from misora.flow.solvers import SOLVERS, adams
+
+
+def _pair() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, 4, 3, 4, 6, generator=generator), torch.randn(2, 4, 3, 4, 6, generator=generator)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 6)])
+def test_predictions_of_x_and_of_velocity_are_one(shape: tuple[int, ...]) -> None:
+    clean, noise = _pair()
+    level = 0.05 + 0.95 * torch.rand(*shape, generator=torch.Generator().manual_seed(1))
+    x = path.mix(clean, noise, level)
+    assert torch.allclose(path.velocity(clean, x, level, "x"), noise - clean, atol=1e-4)
+    assert torch.allclose(path.clean(noise - clean, x, level, "velocity"), clean, atol=1e-5)
+    assert torch.equal(path.velocity(noise - clean, x, level, "velocity"), noise - clean)
+    assert torch.equal(path.clean(clean, x, level, "x"), clean)
+
+
+def test_clean_latents_stay_to_the_bit_and_do_not_move() -> None:
+    clean, noise = _pair()
+    level = torch.zeros(2, 3)
+    assert torch.equal(path.mix(clean, noise, level), clean)
+    assert not path.velocity(noise, clean, level, "x").any()
+
+
+@given(steps=st.integers(1, 30), frames=st.integers(1, 13), shift=st.floats(0.5, 8), lag=st.floats(0, 3))
+def test_schedules_only_ever_lower_noise_from_one_to_zero(steps: int, frames: int, shift: float, lag: float) -> None:
+    levels = schedule(steps, frames, shift=shift, lag=lag)
+    assert levels.shape[1] == frames
+    assert (levels[0] == 1).all()
+    assert (levels[-1] == 0).all()
+    assert (levels.diff(dim=0) <= 0).all()
+    assert (levels.diff(dim=1) >= 0).all()  # later frames are never cleaner
+
+
+@pytest.mark.parametrize("solver", ["euler", "adams"])
+@pytest.mark.parametrize("lag", [0.0, 0.7])
+def test_a_straight_flow_is_landed_exactly(solver: str, lag: float) -> None:
+    clean, noise = (part.double() for part in _pair())
+    x, before = noise, None
+    levels = schedule(7, 3, shift=3.0, lag=lag).double()
+    for now, then in zip(levels, levels[1:], strict=False):
+        change = (then - now)[None, None, :, None, None]
+        x = SOLVERS[solver](x, noise - clean, change, before)
+        before = (noise - clean, change)
+    assert torch.allclose(x, clean, atol=1e-12)
+
+
+def test_adams_is_of_second_order() -> None:
+    """On dx/dl = x from 1 to 0 the error falls with the square of the step."""
+    errors = []
+    for steps in (20, 40):
+        x, before = torch.ones(1, dtype=torch.float64), None
+        for _ in range(steps):
+            change = torch.full((1,), -1 / steps, dtype=torch.float64)
+            velocity = x
+            x = adams(x, velocity, change, before)
+            before = (velocity, change)
+        errors.append(abs(float(x) - torch.e**-1))
+    assert errors[0] / errors[1] > 3
+
+
+def test_guidance_is_on_inside_its_interval_only() -> None:
+    assert [scale_at(level, 3.0, (0.2, 0.8)) for level in (0.1, 0.2, 0.5, 0.8, 0.9)] == [1.0, 3.0, 3.0, 3.0, 1.0]
+
+
+def test_guidance_goes_on_from_unwanted_through_wanted() -> None:
+    def predict(x: torch.Tensor, level: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return x + text.mean(dim=(1, 2))[:, None, None, None, None]
+
+    x, level = _pair()[0], torch.ones(2, 3)
+    text, null = torch.ones(2, 5, 8), torch.zeros(1, 5, 8)
+    assert torch.equal(guided(predict, x, level, text, null, 1.0), x + 1)
+    assert torch.allclose(guided(predict, x, level, text, null, 3.0), x + 3)
