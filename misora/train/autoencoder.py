@@ -1,0 +1,216 @@
+"""Training the autoencoder on crops of clips; it knows nothing of where the clips come from, nor of prompts.
+
+Two things are asked of the latents beside good pixels: to be small, and to be read well through noise, so that a diffusion model
+can learn them.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from misora.model.autoencoder import Autoencoder, AutoencoderConfig, pixel_frames
+from misora.train.muon import Muon
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AutoencoderRecipe:
+    """One training run. The learning rate warms up, stays, and falls to a twentieth over the last ``cooldown`` steps."""
+
+    config: AutoencoderConfig = AutoencoderConfig()
+    kinds: tuple[str, ...] = ("SGG", "SGG", "SGG", "SGGS", "GGS", "SGSG")
+    crops: tuple[tuple[int, int], ...] = ((64, 96), (80, 80), (96, 64))
+    batch: int = 8
+    steps: int = 10_000
+    cooldown: int = 2_500
+    warmup: int = 100
+    matrix_lr: float = 3e-3
+    vector_lr: float = 2e-3
+    average: float = 0.998  # decay of the running mean of the weights
+    latent_noise: float = 0.1  # the most noise put on latents, in their own standard deviations
+    latent_penalty: float = 1e-4
+    squared: float = 10.0  # weight of the squared error beside the absolute one
+    motion: float = 4.0  # how much more a moving pixel counts
+    chosen: int = 3  # a crop is the liveliest of so many
+    save_seconds: float = 120.0
+    seed: int = 0
+    compile: bool = False
+
+
+def tiny() -> AutoencoderRecipe:
+    """Seconds, for the tests."""
+    config = AutoencoderConfig(channels=4, near=8, deep=8, frame=8)
+    return AutoencoderRecipe(config=config, crops=((16, 16),), batch=2, steps=6, cooldown=2, warmup=2, average=0.5)
+
+
+class Crops:
+    """Endless batches of crops [b t h w 3] from arrays of clips [n t h w 3], preferring those in which something moves."""
+
+    def __init__(self, arrays: list[Bytes], recipe: AutoencoderRecipe) -> None:
+        self.arrays, self.recipe = arrays, recipe
+        self.random = random.Random(recipe.seed)
+
+    def draw(self) -> tuple[Tensor, str]:
+        kinds = self.random.choice(self.recipe.kinds)
+        frames, size = pixel_frames(kinds), self.random.choice(self.recipe.crops)
+        return torch.from_numpy(np.stack([self._crop(frames, *size) for _ in range(self.recipe.batch)])), kinds
+
+    def _crop(self, frames: int, height: int, width: int) -> Bytes:
+        array = self.random.choices(self.arrays, weights=[len(a) for a in self.arrays])[0]
+        clip = array[self.random.randrange(len(array))]
+        clip = clip[(start := self.random.randrange(len(clip) - frames + 1)) : start + frames]
+        places = [
+            (self.random.randrange(0, clip.shape[1] - height + 1), self.random.randrange(0, clip.shape[2] - width + 1))
+            for _ in range(self.recipe.chosen)
+        ]
+        views = [clip[:, y : y + height, x : x + width] for y, x in places]
+        return max(views, key=liveliness)
+
+
+def liveliness(clip: Bytes) -> float:
+    """Mean absolute change between the first, middle and last frame, on a grid of every fourth pixel."""
+    few = clip[[0, len(clip) // 2, -1], ::4, ::4].astype(np.int16)
+    return float(np.abs(np.diff(few, axis=0)).mean())
+
+
+def moving(frames: Tensor) -> Tensor:
+    """1.0 where a pixel or a neighbour up to 4 away changes by more than 4 % of the range, to the frame before or after.
+
+    frames [b t h w 3] in -1..1; returns [b t h w].
+    """
+    change = (frames[:, 1:] - frames[:, :-1]).abs().amax(-1) > 0.08  # b t-1 h w
+    near = F.max_pool2d(F.max_pool2d(change.float(), (9, 1), 1, (4, 0)), (1, 9), 1, (0, 4))
+    return torch.maximum(F.pad(near, (0, 0, 0, 0, 1, 0)), F.pad(near, (0, 0, 0, 0, 0, 1)))  # b t h w
+
+
+def noisy(latents: Tensor, most: float) -> Tensor:
+    """Latents [b c T h w] with noise of 0..most of each channel's own deviation, its strength drawn per clip."""
+    strength = most * torch.rand(len(latents), 1, 1, 1, 1)
+    return latents + strength * latents.detach().std((0, 2, 3, 4), keepdim=True) * torch.randn_like(latents)
+
+
+def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe) -> Tensor:
+    """Smooth absolute plus squared error over [b t h w 3], moving pixels counting more."""
+    weight = 1 + recipe.motion * moving(frames)  # b t h w
+    square = (made - frames).square()
+    error = (square + 1e-6).sqrt() + recipe.squared * square
+    return (error.mean(-1) * weight).sum() / weight.sum()
+
+
+class AutoencoderTraining:
+    """All that a run is made of; ``state`` and ``load_state`` carry it over a restart without a trace."""
+
+    def __init__(self, recipe: AutoencoderRecipe, arrays: list[Bytes]) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.crops, self.step = recipe, Crops(arrays, recipe), 0
+        self.network = Autoencoder(recipe.config)
+        self.average = copy.deepcopy(self.network)
+        inner = [p for p in self.network.parameters() if p.ndim == 4]
+        others = [p for p in self.network.parameters() if p.ndim != 4]
+        self.optimisers = (Muon(inner, lr=recipe.matrix_lr), torch.optim.AdamW(others, lr=recipe.vector_lr, weight_decay=0.0, foreach=True))
+        if recipe.compile:
+            for part in (self.network.encoder, self.network.decoder):
+                part.compile(dynamic=False)
+
+    def advance(self) -> float:
+        """One step; returns the loss."""
+        recipe = self.recipe
+        pixels, kinds = self.crops.draw()
+        frames = pixels.float() / 127.5 - 1  # b t h w 3
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = self.network.encode(frames.movedim(-1, 1), kinds)  # b c T h/8 w/8
+            made = self.network.decode(noisy(latents, recipe.latent_noise), kinds).movedim(1, -1).float()  # b t h w 3
+        loss = reconstruction_loss(made, frames, recipe)
+        total: Any = loss + recipe.latent_penalty * latents.square().mean()
+        total.backward()
+        self._update()
+        return loss.item()
+
+    def _update(self) -> None:
+        recipe = self.recipe
+        share = min((self.step + 1) / recipe.warmup, max(0.05, min(1.0, (recipe.steps - self.step) / recipe.cooldown)))
+        for optimiser, rate in zip(self.optimisers, (recipe.matrix_lr, recipe.vector_lr), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share
+            optimiser.step()
+            optimiser.zero_grad()
+        self.step += 1
+        keep = min(recipe.average, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "step": self.step,
+            "noise": torch.get_rng_state(),
+            "crops": self.crops.random.getstate(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.step = state["step"]
+        torch.set_rng_state(state["noise"])
+        self.crops.random.setstate(state["crops"])
+
+
+def train_autoencoder(recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path) -> Autoencoder:
+    """Trains, going on from ``folder/state.pt`` where there is one, and returns the averaged network.
+
+    ``arrays`` hold clips [n t h w 3], uint8, and may be memory maps. The state is saved every ``save_seconds`` and at the end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    training = AutoencoderTraining(recipe, arrays)
+    path = folder / "state.pt"
+    if path.exists():
+        training.load_state(torch.load(path, weights_only=True))
+    saved = time.monotonic()
+    while training.step < recipe.steps:
+        loss = training.advance()
+        if training.step % 50 == 0:
+            print(f"step {training.step} loss {loss:.4f}", flush=True)
+        if time.monotonic() - saved > recipe.save_seconds or training.step == recipe.steps:
+            save_state(training.state(), path)
+            saved = time.monotonic()
+    return training.average
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Written beside, then renamed: a kill leaves the old file whole."""
+    beside = path.with_suffix(".part")
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+@torch.no_grad()
+def measure_latents(network: Autoencoder, clips: Iterator[tuple[Tensor, str]]) -> None:
+    """Sets ``latent_mean`` and ``latent_std`` from clips [b 3 t h w] in -1..1 with their kinds."""
+    network.latent_mean.zero_()
+    network.latent_std.fill_(1)
+    sums = torch.zeros(3, 2, network.config.channels, dtype=torch.float64)  # count, sum, sum of squares, per kind
+    for frames, kinds in clips:
+        latents = network.encode(frames, kinds).double()  # b c T h w
+        for row, kind in enumerate("SG"):
+            some = latents[:, :, [k == kind for k in kinds]].transpose(0, 1).flatten(1)  # c n
+            sums[:, row] += torch.stack((torch.full((len(some),), some.shape[1]), some.sum(1), some.square().sum(1)))
+    mean = sums[1] / sums[0]
+    network.latent_mean.copy_(mean)
+    network.latent_std.copy_((sums[2] / sums[0] - mean.square()).sqrt())
