@@ -20,7 +20,7 @@ def add_parser(verbs: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> None:
     """Print each model's name and size. Raises CheckpointError."""
-    from misora.render.weights import FILES, folder_of
+    from misora.model.weights import FILES, folder_of
 
     folder = folder_of("embedded")
     size = sum((folder / f"{name}.safetensors").stat().st_size for name in FILES)
@@ -30,7 +30,7 @@ def run_list(args: argparse.Namespace) -> None:
 def run_show(args: argparse.Namespace) -> None:
     """Print one model's networks and its training record, after checking every hash. Raises CheckpointError."""
     from misora.model import checkpoint
-    from misora.render.weights import FILES, folder_of
+    from misora.model.weights import FILES, folder_of
 
     folder = folder_of(args.name)
     for name in FILES:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write_latents(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
-    from misora.render.weights import folder_of, load_autoencoder
+    from misora.model.weights import folder_of, load_autoencoder
     from misora.train.cache import fill, kinds_of
 
     autoencoder, digest = load_autoencoder(folder_of(args.latents))

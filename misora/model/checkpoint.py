@@ -68,6 +68,12 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return _dequantise(stored), json.loads(config_text)
 
 
+def digest(path: str | Path) -> str:
+    """The SHA-256 that a checkpoint carries; ``load`` is what verifies it. Raises ``CheckpointError`` as ``load`` does."""
+    blob = _read(Path(path))
+    return str((_header(blob, path).get("__metadata__") or {}).get("misora_sha256", ""))
+
+
 def load_into(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Copy ``tensors`` into ``module``, keeping the module's own types; names and shapes must match one to one.
 

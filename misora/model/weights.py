@@ -1,0 +1,81 @@
+"""The three networks of a model, from a folder, checked before use; it knows nothing of prompts or of training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from misora.client.errors import CheckpointError
+from misora.model import checkpoint
+from misora.model.autoencoder import Autoencoder, AutoencoderConfig
+from misora.model.text import TextEncoder
+from misora.model.transformer import Transformer, TransformerConfig
+
+EMBEDDED = Path(__file__).parent.parent / "weights" / "v1"
+FILES = ("autoencoder", "transformer", "text")
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What turns a prompt into pixels. ``dtype`` is what the two large networks compute in; tensors between networks are float32."""
+
+    autoencoder: Autoencoder
+    transformer: Transformer
+    text: TextEncoder
+    dtype: torch.dtype = torch.float32
+
+
+def folder_of(model: str | Path) -> Path:
+    """The folder of a model: ``embedded`` or a path that holds the three files. Raises CheckpointError."""
+    folder = EMBEDDED if str(model) == "embedded" else Path(model)
+    missing = [name for name in FILES if not (folder / f"{name}.safetensors").is_file()]
+    if missing:
+        where = "this installation" if folder == EMBEDDED else str(folder)
+        raise CheckpointError(f"There is no {missing[0]}.safetensors in {where}; give --model a folder with {', '.join(FILES)}.")
+    return folder
+
+
+def load_autoencoder(folder: Path) -> tuple[Autoencoder, str]:
+    """A folder's autoencoder in float32, and its hash: the name of the latents that it makes. Raises CheckpointError."""
+    path = folder / "autoencoder.safetensors"
+    network = _network(folder, "autoencoder", lambda config: Autoencoder(AutoencoderConfig(**config)))
+    return network, checkpoint.digest(path)
+
+
+def load_text(folder: Path) -> TextEncoder:
+    """A folder's text encoder. Raises CheckpointError."""
+    return _network(folder, "text", TextEncoder.from_config)
+
+
+def load_weights(model: str | Path = "embedded") -> Weights:
+    """Read, check and build the networks of ``embedded`` or of a folder. Raises CheckpointError."""
+    folder, dtype = folder_of(model), fast_dtype()
+    return Weights(
+        autoencoder=_network(folder, "autoencoder", lambda config: Autoencoder(AutoencoderConfig(**config))).to(dtype),
+        transformer=_network(folder, "transformer", lambda config: Transformer(TransformerConfig(**config))).to(dtype),
+        text=_network(folder, "text", TextEncoder.from_config),
+        dtype=dtype,
+    )
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies matrices in it, else float32."""
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+def _network(folder: Path, name: str, build: Callable[[dict[str, Any]], Network]) -> Network:
+    path = folder / f"{name}.safetensors"
+    tensors, config = checkpoint.load(path)
+    try:
+        network = build(config)
+    except (TypeError, KeyError, ValueError):
+        raise CheckpointError(f"{path} holds no {name} that this version knows; update Misora or give another --model.") from None
+    checkpoint.load_into(network, tensors)
+    return network.eval()
