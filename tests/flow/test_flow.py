@@ -1,5 +1,7 @@
 """Laws of path, steps, solvers and guidance."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -50,7 +52,7 @@ def test_a_straight_flow_is_landed_exactly(solver: str, lag: float) -> None:
     clean, noise = (part.double() for part in _pair())
     x, before = noise, None
     levels = schedule(7, 3, shift=3.0, lag=lag).double()
-    for now, then in zip(levels, levels[1:], strict=False):
+    for now, then in itertools.pairwise(levels):
         change = (then - now)[None, None, :, None, None]
         x = SOLVERS[solver](x, noise - clean, change, before)
         before = (noise - clean, change)

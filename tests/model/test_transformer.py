@@ -108,10 +108,14 @@ def test_it_starts_as_the_identity_with_every_weight_reached(inputs: dict[str, T
     raise AssertionError(f"no gradient reaches {still}")
 
 
-@pytest.mark.parametrize(
-    ("name", "millions"), [("small", 14.2), ("base", 24.5), ("wan2.1-t2v-1.3b", 1419), ("wan2.1-t2v-14b", 14289), ("wan2.2-ti2v-5b", 5000)]
-)
+@pytest.mark.parametrize(("name", "millions"), [("small", 14.2), ("base", 24.5)])
 def test_named_sizes_have_their_weights(name: str, millions: float) -> None:
+    assert sum(weight.numel() for weight in Transformer(SIZES[name]).parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "millions"), [("wan2.1-t2v-1.3b", 1419), ("wan2.1-t2v-14b", 14289), ("wan2.2-ti2v-5b", 5000)])
+def test_wan_sizes_have_the_published_weights(name: str, millions: float) -> None:
     with torch.device("meta"):
         made = Transformer(SIZES[name])
-    assert sum(weight.numel() for weight in made.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
+    assert sum(weight.numel() for weight in made.parameters()) / 1e6 == pytest.approx(millions, rel=0.001)
