@@ -1,0 +1,46 @@
+"""``misora train``: the networks from an empty folder, resumable at any time; it knows nothing of how a step is made."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from misora.client.errors import MissingExtraError, UsageError
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb, one action for each network, and their flags."""
+    parser: argparse.ArgumentParser = verbs.add_parser("train", help="train the autoencoder, the text encoder or the transformer")
+    actions = parser.add_subparsers(dest="network", metavar="autoencoder|text|transformer", required=True)
+    for name, what in (
+        ("autoencoder", "pixels to latents and back, on simulated clips"),
+        ("text", "captions in two languages to slots of meaning"),
+        ("transformer", "noise to latents, on shards made by `misora world --latents`"),
+    ):
+        action = actions.add_parser(name, help=what)
+        action.add_argument("folder", type=Path, metavar="FOLDER", help="the run: its state, curves and result; goes on if it has a state")
+        action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
+        action.add_argument("--steps", type=int, metavar="N", help="stop after so many steps in all")
+        action.set_defaults(run=run, computes=True, recipe="tiny")
+        if name != "text":
+            action.add_argument("--recipe", default="night", metavar="NAME", help="tiny, night, gpu (transformer: also frames, short)")
+    action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
+    action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
+    action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (default for night and gpu: --model)")
+    action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train one network. Raises MisoraError."""
+    try:
+        import numpy  # noqa: F401
+        import tensorboard  # noqa: F401
+
+        from misora.train import runs
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Training needs more packages; run `pip install 'misora[train]'`.") from error
+    if (args.minutes is not None and not args.minutes > 0) or (args.steps is not None and args.steps < 1):
+        raise UsageError("There is nothing to do in no time; give --minutes above 0 and --steps of at least 1.")
+    train = {"autoencoder": runs.autoencoder, "text": runs.text, "transformer": runs.transformer}[args.network]
+    print(train(args.folder, runs.Wish(**{name: value for name, value in vars(args).items() if name in runs.WISHES})))

@@ -1,0 +1,157 @@
+"""Training the transformer on latents: draw a canvas, predict the clean one, step; it knows nothing of the world or of prompts.
+
+Each step depends on the recipe's seed, the step's number and the learner's state alone, so a resumed run equals an unbroken one.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misora.canvas.canvas import kind_indices
+from misora.canvas.draw import draw
+from misora.data.loader import Batch, Loader, Serving
+from misora.flow import path
+from misora.model.text import TextEncoder
+from misora.model.transformer import Transformer, TransformerConfig
+from misora.train.loop import Look
+from misora.train.muon import Muon
+from misora.train.truth import TruthHead
+
+
+SLOTS = 24  # of the text encoder; only used to count operations
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainRecipe:
+    """One run's choices. ``average``: decay of the running mean of the weights; ``truth``: weight of the truth head's loss."""
+
+    config: TransformerConfig
+    servings: tuple[Serving, ...]
+    seed: int = 0
+    matrix_rate: float = 2e-3
+    vector_rate: float = 1e-3
+    warmup: int = 100
+    average: float = 0.998
+    level_mean: float = 1.2
+    truth: float = 0.25
+    compiled: bool = True
+
+
+class Pretrainer:
+    """The transformer, its running average, the truth head and their optimisers: a ``loop.Learner``."""
+
+    def __init__(
+        self, recipe: PretrainRecipe, loader: Loader, text: TextEncoder, device: str = "cpu", held_out: Loader | None = None
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.loader, self.text, self.device = recipe, loader, text.requires_grad_(False).to(device), torch.device(device)
+        self.held_out = held_out
+        self.network = Transformer(recipe.config).to(device)
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.truth = TruthHead(recipe.config.width).to(device)
+        self.samples, self.flops = 0, 0.0
+        self.look_at: Callable[[Transformer], Look] = lambda network: Look()
+        weights = [*self.network.named_parameters(), *self.truth.named_parameters()]
+        matrices = [weight for name, weight in weights if _orthogonal(name, weight)]
+        vectors = [weight for name, weight in weights if not _orthogonal(name, weight)]
+        self.optimisers = (
+            Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.01),
+            torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        )
+        if recipe.compiled:
+            for block in self.network.blocks:
+                block.compile(dynamic=False)
+
+    def begin_from(self, tensors: dict[str, Tensor]) -> None:
+        """Start from released weights instead of random ones (the optimiser starts afresh)."""
+        self.network.load_state_dict(tensors)
+        self.average.load_state_dict(tensors)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch forward, back and into the weights."""
+        batch = self.loader.batch(number)
+        loss, truth = self.losses(self.network, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
+        (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
+        self._update(number)
+        self.samples += len(batch.captions)
+        self.flops += len(batch.captions) * flops(self.recipe.config, batch.latents[0, 0].numel() // 4)
+        return {"loss": loss.item(), "truth": truth.item(), f"loss/{len(batch.kinds)}": loss.item()}
+
+    def losses(self, network: Transformer, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
+        clean = batch.latents.to(self.device).float()  # b c t h w
+        b, _, t = clean.shape[:3]
+        level = draw(b, t, generator, mean=self.recipe.level_mean).to(self.device)  # b t
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)  # b c t h w
+        kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t
+        times = torch.arange(t, device=self.device).float().expand(b, t)  # b t
+        with torch.autocast(self.device.type, torch.bfloat16):
+            text = self.text.encode(batch.captions)  # b l d
+            made, tapped = network.forward_tapped(path.mix(clean, noise, level), level, text, kinds, times, torch.zeros_like(kinds))
+            truth = self.truth(tapped.flatten(1, 2), batch.labels.to(self.device))
+        spread = path.over_channels(level)  # b 1 t 1 1
+        weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
+        error = ((made.float() - clean).square() * weight).mean()
+        return error, truth
+
+    @torch.no_grad()
+    def held_out_loss(self, batches: int = 4) -> float:
+        """Mean loss of the running average on scenes that training never draws (folder ``held-out``); not a number where there are none."""
+        if self.held_out is None:
+            return math.nan
+        generator = torch.Generator().manual_seed(0)
+        losses = [self.losses(self.average, self.held_out.batch(number), generator)[0].item() for number in range(batches)]
+        return sum(losses) / batches
+
+    def _update(self, number: int) -> None:
+        share = min(1.0, (number + 1) / self.recipe.warmup)
+        for optimiser, rate in zip(self.optimisers, (self.recipe.matrix_rate, self.recipe.vector_rate), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share
+            optimiser.step()
+            optimiser.zero_grad()
+        keep = min(self.recipe.average, (number + 1) / (number + 11))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+
+    def state(self) -> dict[str, Any]:
+        """Everything ``restore`` needs."""
+        parts = {"network": self.network, "average": self.average, "truth": self.truth}
+        return {
+            **{name: part.state_dict() for name, part in parts.items()},
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "samples": self.samples,
+            "flops": self.flops,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken."""
+        for name in ("network", "average", "truth"):
+            getattr(self, name).load_state_dict(state[name])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.samples, self.flops = state["samples"], state["flops"]
+
+    def look(self) -> Look:
+        """Whatever the caller wants to see of the averaged network at a checkpoint."""
+        return self.look_at(self.average)
+
+
+def flops(config: TransformerConfig, tokens: int) -> float:
+    """Multiplications and additions of one sample's forward and backward pass: the matrices and the attention, nothing else."""
+    d = config.width
+    matrices = 2 * tokens * (6 * d * d + 2 * d * config.hidden)
+    attention = 4 * tokens * (tokens + SLOTS) * d + 8 * SLOTS * d * d
+    return 3.0 * config.depth * (matrices + attention)
+
+
+def _orthogonal(name: str, weight: Tensor) -> bool:
+    """Whether Muon moves a weight: the matrices inside the blocks. Embeddings, heads and vectors go to AdamW."""
+    return weight.ndim == 2 and name.startswith("blocks.") and "modulation" not in name

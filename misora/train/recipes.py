@@ -1,0 +1,57 @@
+"""The recipes of the transformer: which latents, in what shares, at what size; it knows nothing of how a step is made.
+
+A recipe is a function that returns a value. ``tiny`` is for tests; ``frames``, ``short`` and ``night`` are the stages by which the
+embedded weights were made on two cores, and ``night`` goes on from them for ever; ``gpu`` is for one H100-class card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from misora.data.loader import Serving
+from misora.model.sizes import SIZES
+from misora.train.pretrain import PretrainRecipe
+
+STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
+
+
+def tiny() -> PretrainRecipe:
+    """Minutes on any machine: whether the whole way holds together, not what it can show."""
+    servings = (Serving(folder=STILLS, frames=1, batch=8, share=0.5), Serving(folder=CLIPS, frames=3, batch=4, share=0.5, jitter=1))
+    return PretrainRecipe(config=SIZES["tiny"], servings=servings, compiled=False, warmup=10, average=0.95)
+
+
+def frames() -> PretrainRecipe:
+    """First stage, about ten minutes on two cores: single frames teach shape, colour, count and side."""
+    servings = (Serving(folder=STILLS, frames=1, batch=128, share=0.8), Serving(folder=CLIPS, frames=1, batch=128, share=0.2))
+    return PretrainRecipe(config=SIZES["small"], servings=servings)
+
+
+def short() -> PretrainRecipe:
+    """Second stage: five latent frames (1.4 s) teach motion; single frames are mixed in so that nothing is forgotten."""
+    servings = (Serving(folder=CLIPS, frames=5, batch=24, share=0.85), Serving(folder=STILLS, frames=1, batch=96, share=0.15))
+    return PretrainRecipe(config=SIZES["small"], servings=servings)
+
+
+def night() -> PretrainRecipe:
+    """The stage that never ends: whole clips of thirteen latent frames, with shorter ones and single frames between."""
+    servings = (
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.6),
+        Serving(folder=CLIPS, frames=6, batch=20, share=0.25, jitter=2),
+        Serving(folder=STILLS, frames=1, batch=96, share=0.15),
+    )
+    return PretrainRecipe(config=SIZES["small"], servings=servings)
+
+
+def gpu() -> PretrainRecipe:
+    """``night`` with the batches of a large card."""
+    servings = (
+        Serving(folder=CLIPS, frames=13, batch=64, share=0.6),
+        Serving(folder=CLIPS, frames=6, batch=128, share=0.25, jitter=2),
+        Serving(folder=STILLS, frames=1, batch=512, share=0.15),
+    )
+    return PretrainRecipe(config=SIZES["small"], servings=servings)
+
+
+RECIPES: dict[str, Callable[[], PretrainRecipe]] = {"tiny": tiny, "frames": frames, "short": short, "night": night, "gpu": gpu}
+CONTINUING = ("night", "gpu")  # these start from released weights unless told otherwise

@@ -1,0 +1,170 @@
+"""Whole runs: a recipe's name and a folder in, trained weights out; it knows nothing of the command line.
+
+Every run leaves in its folder ``state.pt`` (to go on from), ``board/`` (TensorBoard: curves and sample sheets), the network as
+``NAME.safetensors``, and a line in ``runs.jsonl`` with what it cost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from misora.client.errors import UsageError
+from misora.data.loader import Loader
+from misora.model import checkpoint, weights
+from misora.model.autoencoder import Autoencoder
+from misora.model.transformer import Transformer
+from misora.train.autoencoder import AutoencoderRecipe, measure_latents, train_autoencoder
+from misora.train.autoencoder import tiny as tiny_autoencoder
+from misora.train.cache import kinds_of, to_tensor
+from misora.train.loop import Budget, Look, train
+from misora.train.pretrain import Pretrainer
+from misora.train.recipes import CONTINUING, RECIPES
+from misora.train.samples import PROMPTS, draw_samples, sheet
+from misora.train.text import ReadingConfig, accuracy, pretrain_text, save_text
+from misora.words.graph import SceneGraph
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the caller chose of a run. ``model``: where text encoder and autoencoder come from; ``begin``: the transformer to start from."""
+
+    recipe: str = "tiny"
+    minutes: float | None = None
+    steps: int | None = None
+    data: Path = Path()
+    model: str = "embedded"
+    begin: str | None = None
+    device: str = "cpu"
+
+
+WISHES = tuple(field.name for field in dataclasses.fields(Wish))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Footage:
+    """What the autoencoder is shown: simulated clips, most of them common scenes, the others from the full mix."""
+
+    clips: int
+    frames: int
+    size: tuple[int, int] = (96, 176)
+
+
+AUTOENCODER_RECIPES: dict[str, tuple[Callable[[], AutoencoderRecipe], Footage]] = {
+    "tiny": (tiny_autoencoder, Footage(clips=4, frames=13, size=(32, 48))),
+    "night": (AutoencoderRecipe, Footage(clips=2000, frames=17)),
+    "gpu": (AutoencoderRecipe, Footage(clips=4000, frames=17)),
+}
+
+
+def autoencoder(folder: Path, wish: Wish) -> str:
+    """Train an autoencoder from nothing, or go on; writes its running average with the latents' statistics. Returns a line about it."""
+    if wish.recipe not in AUTOENCODER_RECIPES:
+        raise UsageError(f"There is no recipe {wish.recipe!r} for the autoencoder; take one of {', '.join(AUTOENCODER_RECIPES)}.")
+    make, footage = AUTOENCODER_RECIPES[wish.recipe]
+    recipe = make() if wish.steps is None else dataclasses.replace(make(), steps=wish.steps)
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = simulated_pixels(folder / "pixels.npy", footage)
+    network = train_autoencoder(recipe, [pixels], folder, minutes=wish.minutes)
+    kinds = kinds_of((footage.frames - 1) / 12)
+    measure_latents(network, ((to_tensor([clip]), kinds) for clip in pixels[:64]))
+    path = folder / "autoencoder.safetensors"
+    half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
+    checkpoint.save(path, half, dataclasses.asdict(recipe.config))
+    write_record(folder, {"network": "autoencoder", "recipe": wish.recipe, "seed": recipe.seed, "hash": checkpoint.digest(path)})
+    return f"{path}  hash {checkpoint.digest(path)[:12]}"
+
+
+def simulated_pixels(path: Path, footage: Footage) -> npt.NDArray[np.uint8]:
+    """Clips ``[n, t, h, w, 3]`` as a memory map; simulated when the file is not there yet."""
+    if not path.exists():
+        from misora.world.make import make_clip
+        from misora.world.scenes import CORE, FULL
+
+        def clip(seed: int) -> npt.NDArray[np.uint8]:
+            mix = FULL if seed % 4 == 0 else CORE
+            return make_clip(seed, mix, seconds=(footage.frames - 1) / 12, size=footage.size).frames
+
+        beside = path.with_suffix(".part")
+        with beside.open("wb") as file:
+            np.save(file, np.stack([clip(seed) for seed in range(footage.clips)]))
+        beside.replace(path)
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def text(folder: Path, wish: Wish) -> str:
+    """Teach a text encoder to read; writes ``text.safetensors``. Returns a line about the result."""
+    from misora.world.scenes import CORE, FULL, STILL, sample_graph
+
+    def graphs(rng: np.random.Generator) -> SceneGraph:
+        return sample_graph(rng, (CORE, FULL, STILL)[int(rng.integers(3))])
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = ReadingConfig(steps=wish.steps or ReadingConfig.steps, minutes=wish.minutes or ReadingConfig.minutes)
+    encoder, heads = pretrain_text(graphs, config, report=lambda step, loss, apart: print(f"step {step}  loss {loss:.3f}", flush=True))
+    save_text(encoder, folder / "text.safetensors")
+    scores = accuracy(encoder, heads, graphs, dataclasses.replace(config, seed=config.seed + 1), batches=4)
+    write_record(folder, {"network": "text", "seed": config.seed, **scores})
+    return f"{folder / 'text.safetensors'}  " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+
+
+def transformer(folder: Path, wish: Wish) -> str:
+    """Train, or go on training, a transformer; writes its running average. Returns a line about the result."""
+    if wish.recipe not in RECIPES:
+        raise UsageError(f"There is no recipe {wish.recipe!r} for the transformer; take one of {', '.join(RECIPES)}.")
+    recipe = RECIPES[wish.recipe]()
+    model = weights.folder_of(wish.model)
+    autoencoder, hash = weights.load_autoencoder(model)
+    loader = Loader(wish.data, recipe.servings, seed=recipe.seed)
+    if loader.autoencoder != hash:
+        raise UsageError(f"The latents in {wish.data} were made by another autoencoder than {wish.model}'s; make them again.")
+    learner = Pretrainer(recipe, loader, weights.load_text(model), wish.device)
+    begin = wish.begin or (wish.model if wish.recipe in CONTINUING else None)
+    if begin is not None:
+        learner.begin_from(checkpoint.load(weights.folder_of(begin) / "transformer.safetensors")[0])
+    learner.look_at = lambda network: _look(learner, network, autoencoder)
+    started = time.monotonic()
+    steps = train(learner, folder, Budget(steps=wish.steps, minutes=wish.minutes))
+    path = folder / "transformer.safetensors"
+    average = {name: tensor.to(torch.bfloat16) for name, tensor in learner.average.state_dict().items()}
+    checkpoint.save(path, average, dataclasses.asdict(recipe.config))
+    write_record(folder, _record(learner, wish, hash, steps, time.monotonic() - started))
+    return f"{path}  {learner.samples} samples, {steps} steps"
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Append one line to the folder's ``runs.jsonl``."""
+    with (folder / "runs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _record(learner: Pretrainer, wish: Wish, autoencoder: str, steps: int, seconds: float) -> dict[str, Any]:
+    """What a run cost and how it stands."""
+    return {
+        "network": "transformer",
+        "recipe": wish.recipe,
+        "seed": learner.recipe.seed,
+        "steps": steps,
+        "samples": learner.samples,
+        "flops": learner.flops,
+        "seconds": round(seconds),
+        "autoencoder": autoencoder,
+        "held_out_loss": learner.held_out_loss(),
+    }
+
+
+@torch.no_grad()
+def _look(learner: Pretrainer, network: Transformer, autoencoder: Autoencoder) -> Look:
+    """The held-out loss and a sheet of samples."""
+    kinds = max((serving.frames for serving in learner.recipe.servings))
+    h, w = learner.loader.batch(0).latents.shape[-2:]
+    clips = draw_samples(network, autoencoder, learner.text, PROMPTS, kinds="S" + "G" * (kinds - 1), size=(8 * h, 8 * w))
+    return Look(figures={"held-out loss": learner.held_out_loss()}, sheets={"samples": sheet(clips)})
