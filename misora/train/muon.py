@@ -44,13 +44,19 @@ class Muon(torch.optim.Optimizer):
                 updates = orthogonalise(torch.stack([self._momentum(w, group["momentum"]) for w in weights]))
                 for weight, update in zip(weights, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(update.view(weight.shape), alpha=-0.2 * max(rows, cols) ** 0.5 * group["lr"])
+                    as_matrix(weight).add_(update, alpha=-0.2 * max(rows, cols) ** 0.5 * group["lr"])
 
     def _momentum(self, weight: Tensor, momentum: float) -> Tensor:
         """Nesterov momentum of the gradient, as a matrix."""
         assert weight.grad is not None
         state = self.state[weight]
         if not state:
-            state["momentum"] = torch.zeros_like(weight)
+            state["momentum"] = torch.zeros_like(weight)  # and its layout in memory
         state["momentum"].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(state["momentum"], momentum).flatten(1)
+        return as_matrix(weight.grad.lerp(state["momentum"], momentum))
+
+
+def as_matrix(weight: Tensor) -> Tensor:
+    """[first, rest] as a view; the order of the columns, which orthogonality does not see, follows the layout in memory."""
+    order = sorted(range(1, weight.ndim), key=lambda axis: -weight.stride(axis))
+    return weight.permute(0, *order).view(weight.shape[0], -1)
