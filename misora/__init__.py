@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
+
+warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # torch says so where numpy is absent; here nothing needs it
 
 __version__ = "0.1.0"
 

@@ -1,0 +1,92 @@
+"""Laws of the way from a prompt to a file: sizes, sameness by seed, progress, and foreign weights refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import misora
+from misora.client.errors import CheckpointError, GenerationError, UsageError
+from misora.media.read import probe
+from misora.render.engine import Misora, load
+from misora.render.render import kinds_for
+from tests.tiny import write_weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Misora:
+    return load(folder)
+
+
+def test_python_makes_a_file(folder: Path, tmp_path: Path) -> None:
+    path = misora.load(str(folder)).generate("a red ball", seed=1, steps=2, seconds=0.5).save(tmp_path / "a.mp4")
+    info = probe(path)
+    assert (info.width, info.height, info.frame_rate, info.seconds) == (704, 384, 24, 0.5)
+
+
+def test_the_same_seed_makes_the_same_frames_and_another_does_not(engine: Misora) -> None:
+    first, again, other = (engine.generate("a red ball", seed=seed, steps=2, seconds=0.3).native for seed in (7, 7, 8))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_prompt_and_negative_prompt_matter(engine: Misora) -> None:
+    def made(prompt: str, negative: str = "") -> torch.Tensor:
+        return engine.generate(prompt, negative=negative, seed=0, steps=4, seconds=0).native
+
+    assert not torch.equal(made("a red ball"), made("a blue cube"))
+    assert not torch.equal(made("a red ball"), made("a red ball", "a blue cube"))
+
+
+@pytest.mark.parametrize(("seconds", "native"), [(0.0, 1), (0.05, 1), (0.5, 6), (1.0, 12)])
+def test_a_clip_is_as_long_as_asked(engine: Misora, seconds: float, native: int) -> None:
+    video = engine.generate("a red ball", seconds=seconds, steps=1, aspect="1:1")
+    assert video.native.shape == (native, 3, 128, 128)
+
+
+def test_kinds_cover_the_frames() -> None:
+    assert [kinds_for(n) for n in (1, 2, 5, 6, 48, 49)] == ["S", "SG", "SG", "SGG", "S" + 12 * "G", "S" + 12 * "G"]
+
+
+def test_progress_hears_every_step_and_may_cancel(engine: Misora) -> None:
+    heard: list[tuple[str, int, int]] = []
+    engine.generate("a red ball", seconds=0.3, steps=3, progress=lambda *step: heard.append(step))
+    assert heard == [("drawing", 1, 3), ("drawing", 2, 3), ("drawing", 3, 3), ("decoding", 1, 2), ("decoding", 2, 2)]
+
+    def cancel(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate("a red ball", seconds=0.3, steps=3, progress=cancel)
+
+
+def test_impossible_requests_start_nothing(engine: Misora) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        engine.generate("", progress=lambda *step: pytest.fail("started"))
+
+
+def test_weights_that_give_no_numbers_are_an_error(folder: Path) -> None:
+    engine = load(folder)
+    torch.nn.init.constant_(engine.weights.transformer.head.weight, torch.nan)
+    with pytest.raises(GenerationError, match="no numbers"):
+        engine.generate("a red ball", seconds=0, steps=1)
+
+
+def test_foreign_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no autoencoder.safetensors"):
+        load(tmp_path)
+    mixed = shutil.copytree(folder, tmp_path / "mixed")
+    shutil.copy(folder / "transformer.safetensors", mixed / "autoencoder.safetensors")
+    with pytest.raises(CheckpointError, match="no autoencoder that this version knows"):
+        load(mixed)
+    (mixed / "autoencoder.safetensors").write_bytes((folder / "autoencoder.safetensors").read_bytes()[:-100])
+    with pytest.raises(CheckpointError):
+        load(mixed)
