@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from misora.data.clip import Truth
-from misora.words.graph import Act, Card
+from misora.words.graph import Act, Card, Relation
 from misora.world.stage import project
 
 STILL = 0.06  # metres that a thing which stays may be moved
@@ -189,11 +189,8 @@ VERBS: dict[str, Claim] = {
 }
 
 
-def _stands(truth: Truth, relation: object, aspect: float) -> bool:
+def _stands(truth: Truth, relation: Relation, aspect: float) -> bool:
     """True where the relation holds in the first frame as the camera sees it."""
-    from misora.words.graph import Relation
-
-    assert isinstance(relation, Relation)
     a, b = truth.positions[0, relation.a], truth.positions[0, relation.b]
     u = project(truth.positions[:1], truth.camera[:1], aspect)[0, :, 0]
     return bool(

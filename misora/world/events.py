@@ -13,6 +13,7 @@ from misora.world.physics import GRAVITY, Kick, Vector
 from misora.world.stage import Draft, Part, Wall
 
 SLICK = 0.012  # friction of a thing that slides: it loses 0.12 m/s each second
+EASY = 0.001  # metres; a rolling resistance below this hardly slows a ball
 WALL_THICKNESS = 0.05  # metres, half
 
 
@@ -28,9 +29,16 @@ class Span:
     def first(self) -> bool:
         return self.start == 0.0
 
+    @property
+    def brakes(self) -> bool:
+        """True where a traveller comes to a stop within the card."""
+        return self.settles or not self.first
+
 
 def perform(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Write into the draft what the act needs."""
+    if act.verb != "stay":
+        draft.used |= {i for i in (act.actor, act.target) if i is not None}
     VERBS[act.verb](draft, act, span, rng)
 
 
@@ -40,25 +48,26 @@ def stay(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
 
 def roll(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Across the stage at a nearly steady speed, or to a stop when another card follows."""
-    part = _travel(draft, act, span, rng)
     speed = _speed(draft, span, rng)
-    if span.settles and span.first:
-        part.rolling = 1.4 * part.half[0] * 1.15 * speed / (span.seconds * GRAVITY)  # 1.4: a ball's inertia about its point of contact
-    elif not span.first:
-        speed = min(speed, max(0.4, 0.8 * part.rolling * GRAVITY / (1.4 * part.half[0]) * span.seconds)) if part.rolling > 0.001 else speed
-        if span.settles and part.rolling <= 0.001:
-            part.rolling = 1.4 * part.half[0] * 1.15 * speed / (span.seconds * GRAVITY)
+    part = _travel(draft, act, span, speed, rng)
+    inertia = 1.4 * part.half[0]  # a ball's about its point of contact, per kilogram and metre
+    if part.rolling > EASY:  # it was slowed in an earlier card, and is so again
+        speed = 0.87 * part.rolling * GRAVITY / inertia * span.seconds
+    elif span.brakes:
+        part.rolling = 1.15 * inertia * speed / (span.seconds * GRAVITY)
     _push(draft, act.actor, span, velocity=(_sign(act) * speed, 0.0, 0.0), spin=(0.0, _sign(act) * speed / part.half[0], 0.0))
 
 
 def slide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Across the stage without turning; the friction is that of ice, or such that it stops when another card follows."""
-    part = _travel(draft, act, span, rng)
     speed = _speed(draft, span, rng)
-    if part.friction is not None and part.friction > 2.0 * SLICK:
-        speed = 0.9 * part.friction * GRAVITY * span.seconds
+    part = _travel(draft, act, span, speed, rng)
+    if part.lying:
+        part.yaw *= 0.2  # or it would begin to roll
+    if part.friction is not None and part.friction > SLICK:
+        speed = 0.87 * part.friction * GRAVITY * span.seconds
     else:
-        part.friction = 1.15 * speed / (span.seconds * GRAVITY) if span.settles or not span.first else SLICK
+        part.friction = 1.15 * speed / (span.seconds * GRAVITY) if span.brakes else SLICK
     _push(draft, act.actor, span, velocity=(_sign(act) * speed, 0.0, 0.0))
 
 
@@ -83,19 +92,20 @@ def bounce(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None
 
 def throw(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """A high arc through the air from one side toward the other."""
-    part = _travel(draft, act, span, rng)
+    speed = (0.55 + 0.25 * rng.random()) * draft.view.reach
+    part = _travel(draft, act, span, 0.5 * speed, rng)
     part.lift = 0.15 + 0.25 * rng.random()
     room = max(draft.view.top - part.lift - 2.0 * part.height, 0.3)
     rise = math.sqrt(2.0 * GRAVITY * min(room, 0.55 + 0.35 * rng.random()))
     part.restitution = 0.45
     part.rolling = 0.03
-    _push(draft, act.actor, span, velocity=(_sign(act) * (0.55 + 0.25 * rng.random()) * draft.view.reach, 0.0, rise))
+    _push(draft, act.actor, span, velocity=(_sign(act) * speed, 0.0, rise))
 
 
 def collide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Into the target, which goes on in its place, or into a wall across the way, which throws it back."""
-    part = _travel(draft, act, span, rng)
     sign, speed = _sign(act), (0.55 + 0.2 * rng.random()) * draft.view.reach
+    part = _travel(draft, act, span, speed, rng)
     part.pinned = _range(sign, -0.8, -0.55)
     part.restitution = 0.6
     part.friction = None if part.shape == "ball" else SLICK
@@ -104,7 +114,7 @@ def collide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> Non
         draft.walls.append(Wall(x=sign * (0.3 + 0.2 * rng.random()), lane=act.actor, dy=0.0, half=(WALL_THICKNESS, 0.45, 0.45)))
     else:
         target = draft.parts[act.target]
-        target.lane, target.pinned, target.friction = act.actor, _range(sign, -0.1, 0.15), 0.12
+        target.lane, target.pinned, target.friction = act.actor, _range(sign, -0.1, 0.15), 0.08
         _face(target, 0.2, rng)
     turn = speed / part.half[0] if part.shape == "ball" else 0.0
     _push(draft, act.actor, span, velocity=(sign * speed, 0.0, 0.0), spin=(0.0, sign * turn, 0.0))
@@ -114,8 +124,8 @@ def topple(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None
     """Tipped over its lower edge by a push that is half as strong again as would just do."""
     part, sign = draft.parts[act.actor], _sign(act)
     edge, height = part.half[0], part.half[2]
+    _face(part, 0.12, rng)
     if span.first:
-        _face(part, 0.12, rng)
         part.pinned = _range(sign, -0.6, 0.3)
     across = math.hypot(edge, height)
     inertia = (4.0 / 3.0 if part.shape == "block" else 1.3) * across**2  # about the edge, per kilogram
@@ -146,9 +156,9 @@ def spin(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
 
 def pass_behind(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Behind a wall in the middle of the stage and out again on its other side."""
-    part = _travel(draft, act, span, rng)
-    part.pinned, part.rear = _range(_sign(act), -0.85, -0.7), True
     speed = (1.35 + 0.25 * rng.random()) * draft.view.reach / min(span.seconds, 4.0)
+    part = _travel(draft, act, span, speed, rng)
+    part.pinned, part.rear = _range(_sign(act), -0.85, -0.7), True
     part.friction = None if part.shape == "ball" else 0.2 * SLICK
     turn = speed / part.half[0] if part.shape == "ball" else 0.0
     half = (1.25 * part.reach, WALL_THICKNESS, part.height + 0.12)
@@ -188,23 +198,23 @@ def _range(sign: float, low: float, high: float) -> tuple[float, float]:
     return (low, high) if sign > 0.0 else (-high, -low)
 
 
-def _travel(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> Part:
-    """The actor, in a lane of its own, at the side it leaves from."""
+def _travel(draft: Draft, act: Act, span: Span, speed: float, rng: np.random.Generator) -> Part:
+    """The actor, in a lane of its own, so far back that it is in the picture for at least two thirds of its way."""
     part = draft.parts[act.actor]
+    way = speed * span.seconds / draft.view.reach * (0.45 if span.brakes else 0.68)
     if span.first:
         _face(part, 0.6, rng)
-        part.pinned = _range(_sign(act), -0.82, -0.4)
-    elif part.pinned is None:  # begins to move later: must stand clear of the row and have room before it
-        part.pinned = _range(_sign(act), -0.75, 0.0)
+    if span.first or part.pinned is None:
+        part.pinned = _range(_sign(act), -0.85, max(-0.78, 0.9 - way))
     part.lane = act.actor
     return part
 
 
 def _speed(draft: Draft, span: Span, rng: np.random.Generator) -> float:
     """Metres per second for a crossing of the stage within the card; twice the mean speed where it ends at rest."""
-    if span.settles or not span.first:
+    if span.brakes:
         return 2.0 * (0.5 + 0.3 * rng.random()) * draft.view.reach / span.seconds
-    return (0.32 + 0.28 * rng.random()) * draft.view.reach * max(1.0, 2.5 / span.seconds)
+    return (0.30 + 0.28 * rng.random()) * draft.view.reach * max(1.0, 2.5 / span.seconds)
 
 
 def _height(draft: Draft, part: Part, rng: np.random.Generator) -> float:

@@ -54,9 +54,8 @@ class Kick:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Burst:
-    """From ``time`` on, at its first touch, ``body`` vanishes and ``pieces`` take its place: their positions are offsets in its frame."""
+    """At its first touch ``body`` vanishes and ``pieces`` take its place: their positions are offsets in its frame."""
 
-    time: float
     body: int
     pieces: tuple[int, ...]
 
@@ -70,7 +69,7 @@ class Record:
     masses_at: Floats  # t k 3
     velocities: Floats  # t k 3, of the centres of mass
     present: npt.NDArray[np.bool_]  # t k
-    contacts: npt.NDArray[np.int32]  # n 3: frame, body a, body b (-1: the floor); the contact happened since the frame before
+    contacts: npt.NDArray[np.int32]  # n 3: frame, body a, body b (-1: the floor); since the frame before, where one of them can move
 
 
 def simulate(
@@ -99,16 +98,17 @@ def simulate(
 
 
 def rest(solids: Sequence[Solid], *, frames: int) -> Record:
-    """The record of solids of which none moves, without any simulation."""
+    """The record of upright solids of which none moves, without any simulation."""
     still = lambda rows: np.repeat(np.asarray(rows, np.float32)[None], frames, axis=0)  # noqa: E731
     positions = still([solid.position for solid in solids])  # t k 3
+    sunk = still([(0.0, 0.0, -0.5 * solid.half[2] if solid.shape in ("cone", "pyramid") else 0.0) for solid in solids])  # t k 3
     return Record(
         positions=positions,
         orientations=still([solid.orientation for solid in solids]),
-        masses_at=positions,
+        masses_at=positions + sunk,  # a cone's centre of mass is a quarter of the way up
         velocities=np.zeros_like(positions),
         present=np.ones(positions.shape[:2], np.bool_),
-        contacts=np.array([(0, body, -1) for body in range(len(solids))], np.int32),
+        contacts=np.zeros((0, 3), np.int32),
     )
 
 
@@ -141,7 +141,7 @@ class _World:
         for a, b in self.data.contact.geom.tolist():  # geom 0 is the floor, geom i + 1 belongs to body i
             self.contacts.add((frame, max(a, b) - 1, min(a, b) - 1))
             for burst in tuple(self.bursts):
-                if burst.body in (a - 1, b - 1) and self.data.time >= burst.time:
+                if burst.body in (a - 1, b - 1):
                     self.bursts.remove(burst)
                     self._burst(burst)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ EYE: Vector = (0.0, -5.2, 1.7)  # metres
 TARGET: Vector = (0.0, 0.0, 0.55)
 LENS = 19.75  # degrees, vertical: shows 3.4 m of the stage's middle in a picture of 96 x 176
 NARROWEST = 2.4  # metres of the stage that any picture shows
-LANE = 0.9  # metres between things that pass each other
+LANE = 0.9  # metres between things that pass each other, at least
 GAP = 0.12  # metres between things that stand side by side
 
 
@@ -95,7 +96,6 @@ class View:
     reach: float
     top: float
     distance: float  # factor on the camera's usual distance
-    seconds: float
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -107,6 +107,7 @@ class Draft:
     walls: list[Wall] = dataclasses.field(default_factory=list)
     kicks: list[Kick] = dataclasses.field(default_factory=list)
     broken: list[int] = dataclasses.field(default_factory=list)
+    used: set[int] = dataclasses.field(default_factory=set)  # the parts that some act names; the others stand like rocks
 
 
 class Unplaceable(Exception):
@@ -126,13 +127,13 @@ def new_part(shape: str, half: Vector, rng: np.random.Generator) -> Part:
     return Part(shape=shape, half=half, yaw=turn * (2.0 * rng.random() - 1.0))
 
 
-def look_at(size: tuple[int, int], halves: list[Vector], seconds: float, *, roomy: float = 1.0) -> View:
+def look_at(size: tuple[int, int], halves: list[Vector], *, roomy: float = 1.0) -> View:
     """The view for a picture of ``size`` (h, w), so far back that the things fit in a row."""
     height, width = size
     usual = math.dist(EYE, TARGET) * math.tan(math.radians(LENS / 2.0))
     needed = (sum(2.1 * max(half) for half in halves) + GAP * (len(halves) + 1)) / (2.0 * 0.85)
     distance = max(1.0, NARROWEST / 2.0 * height / width / usual, needed * height / width / usual) * roomy
-    return View(reach=usual * distance * width / height, top=TARGET[2] + 0.95 * usual * distance, distance=distance, seconds=seconds)
+    return View(reach=usual * distance * width / height, top=TARGET[2] + 0.95 * usual * distance, distance=distance)
 
 
 def place(draft: Draft, relations: tuple[Relation, ...], rng: np.random.Generator) -> None:
@@ -173,9 +174,10 @@ def _lanes(draft: Draft, rng: np.random.Generator) -> None:
     row: list[int | None] = [None] if any(p.lane is None and p.on is None and p.beside is None for p in parts) else []
     lanes = [([*row, *own])[int(i)] for i in rng.permutation(len(row) + len(own))]
     lanes.sort(key=lambda lane: lane is not None and parts[lane].rear)
+    apart = max(LANE, 2.0 * max(part.reach for part in parts) + 0.06)
     for part in parts:
         if part.lane in lanes:
-            part.y = (lanes.index(part.lane) - (len(lanes) - 1) / 2.0) * LANE
+            part.y = (lanes.index(part.lane) - (len(lanes) - 1) / 2.0) * apart
     jitter = 0.1 * (2.0 * rng.random() - 1.0)
     for part in parts:
         part.y += jitter
@@ -237,8 +239,9 @@ def solids(draft: Draft) -> list[Solid]:
             friction=part.friction,
             rolling=part.rolling,
             restitution=part.restitution,
+            fixed=i not in draft.used,
         )
-        for part in parts
+        for i, part in enumerate(parts)
     ]
     for wall in draft.walls:
         position = (wall.x * draft.view.reach, parts[wall.lane].y + wall.dy, wall.half[2])
@@ -246,8 +249,8 @@ def solids(draft: Draft) -> list[Solid]:
     return made
 
 
-def shatter(solids: list[Solid], body: int, time: float, rng: np.random.Generator) -> tuple[list[Solid], Burst]:
-    """The eight pieces that the body bursts into at its first touch after ``time`` seconds: its box, cut at random in each axis."""
+def shatter(solids: list[Solid], body: int, rng: np.random.Generator) -> tuple[list[Solid], Burst]:
+    """The eight pieces that the body bursts into at its first touch: its box, cut at random in each axis."""
     half = [0.85 * extent for extent in solids[body].half]
     cuts = [0.35 * extent * (2.0 * rng.random() - 1.0) for extent in half]
     pieces = []
@@ -267,7 +270,7 @@ def shatter(solids: list[Solid], body: int, time: float, rng: np.random.Generato
             )
         )
     first = len(solids)
-    return pieces, Burst(time=time, body=body, pieces=tuple(range(first, first + len(pieces))))
+    return pieces, Burst(body=body, pieces=tuple(range(first, first + len(pieces))))
 
 
 def _vector(numbers: npt.ArrayLike) -> Vector:
@@ -275,24 +278,23 @@ def _vector(numbers: npt.ArrayLike) -> Vector:
     return (x, y, z)
 
 
-def film(cards: tuple[Card, ...], times: npt.NDArray[np.float64], view: View, rng: np.random.Generator) -> Floats:
+def film(cards: Sequence[Card], times: npt.NDArray[np.float64], view: View, rng: np.random.Generator) -> Floats:
     """The camera at each of the times of a take: it moves as its cards say, each going on where the card before ended. t 7."""
-    shift, azimuth, zoom = 0.0, 0.06 * (2.0 * rng.random() - 1.0), 0.0  # metres, radians, log of the lens
-    amounts = {"pan": (0.3 + 0.15 * rng.random()) * view.reach, "orbit": 0.45 + 0.25 * rng.random(), "zoom": 0.35 + 0.15 * rng.random()}
-    starts = {"pan": -0.5, "orbit": -0.5, "zoom": -0.35}
-    path = np.zeros((len(times), 3))  # shift, azimuth, zoom
-    state = {"pan": shift, "orbit": azimuth, "zoom": zoom}
+    moves = ("pan", "orbit", "zoom")
+    amounts = ((0.3 + 0.15 * rng.random()) * view.reach, 0.45 + 0.25 * rng.random(), 0.35 + 0.15 * rng.random())  # metres, radians, log
+    now = np.array([0.0, 0.06 * (2.0 * rng.random() - 1.0), 0.0])
+    path = np.tile(now, (len(times), 1))  # t 3: pan, orbit, zoom
     for number, card in enumerate(cards):
-        during = (times >= card.start - 1e-6) if number else np.ones(len(times), np.bool_)
         kind, _, way = card.camera.partition("_")
-        for column, name in enumerate(("pan", "orbit", "zoom")):
-            path[during, column] = state[name]
-            if name == kind:
-                total = amounts[kind] if way in ("right", "in") else -amounts[kind]
-                begin = state[name] + (starts[kind] * total if number == 0 else 0.0)
-                share = np.clip((times[during] - card.start) / (card.end - card.start), 0.0, 1.0)
-                path[during, column] = begin + total * share
-                state[name] = begin + total
+        if kind not in moves:
+            continue
+        column = moves.index(kind)
+        total = amounts[column] if way in ("right", "in") else -amounts[column]
+        begin = now[column] - (0.45 * total if number == 0 else 0.0)
+        during = times >= card.start - 1e-6
+        share = np.clip((times[during] - card.start) / (card.end - card.start), 0.0, 1.0)
+        path[during, column] = begin + total * share
+        now[column] = begin + total
     return _camera(path, view, rng)
 
 
