@@ -44,7 +44,7 @@ def widen(box: Table, x: float, y: float, z: float, radius: float, camera: Table
 
 @compiled
 def bound(body: Table, camera: Table, look: Table, height: int, width: int, seen: Table, shade: Table) -> None:
-    """``seen``: where the body can show. ``shade``: where it can change the picture, by its shadow on the way to the floor or by nearness."""
+    """``seen``: where the body can show. ``shade``: where it can change the picture, by its shadow or by nearness."""
     for box in (seen, shade):
         box[0], box[1], box[2], box[3] = WIDE, WIDE, -WIDE, -WIDE
     if body[KIND] < 0.0:

@@ -1,7 +1,7 @@
-"""One ray into the scene and the colour it brings back, as scalar functions that compile for a CPU and for CUDA; it knows nothing of pixels.
+"""One ray into the scene and the colour it brings back, in scalar functions for a CPU and for CUDA; it knows nothing of pixels.
 
-Light is linear: a sun, a sky above, a glow from below. Shadows come from how long the way to the sun runs through a body, which is smooth for
-convex bodies; nearness darkens by the solid angle of a ball of the same size.
+Light is linear: a sun, a sky above, a glow from below. Shadows come from how long the way to the sun runs through a body, which is smooth
+for convex bodies; nearness darkens by the solid angle of a ball of the same size.
 """
 
 from __future__ import annotations
@@ -14,15 +14,39 @@ import numpy.typing as npt
 from misora.world.compiled import compiled
 from misora.world.render_solids import FAR, normal, span
 from misora.world.render_tables import (
-    ABOVE, BANDS, BELOW, EYE, FLOOR, FORWARD, GLOSS, GREY, HALF, HORIZON, KIND, NATIVE, PLACE, REACH, RIGHT, ROUND, SOFT, SUN, SUNLIGHT, SWING,
-    TINT, TURN, UP, WRAP, ZENITH,
+    ABOVE,
+    BANDS,
+    BELOW,
+    EYE,
+    FLAT,
+    FLOOR,
+    FORWARD,
+    GLOSS,
+    GREY,
+    HALF,
+    HORIZON,
+    KIND,
+    NATIVE,
+    PLACE,
+    REACH,
+    RIGHT,
+    ROUND,
+    SOFT,
+    SUN,
+    SUNLIGHT,
+    SWING,
+    TINT,
+    TURN,
+    UP,
+    WRAP,
+    ZENITH,
 )  # fmt: skip
 
 Table = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Triple = tuple[float, float, float]
 
-NEARNESS = 3.0  # radii out to which a body darkens its surroundings
+NEARNESS = 2.5  # radii out to which a body darkens its surroundings
 STAGE, BACK = 3.0, 9.0  # metres from the middle: where the floor begins to melt into the sky, and where it has
 
 
@@ -94,9 +118,7 @@ def shadow(own: int, x: float, y: float, z: float, bodies: Table, near: Indices,
 
 
 @compiled
-def openness(
-    own: int, x: float, y: float, z: float, nx: float, ny: float, nz: float, bodies: Table, near: Indices, count: int
-) -> float:
+def openness(own: int, x: float, y: float, z: float, nx: float, ny: float, nz: float, bodies: Table, near: Indices, count: int) -> float:
     """Share of the surroundings, 0..1, that other bodies leave open to a point with normal n; exactly 1 beyond NEARNESS radii of each."""
     free = 1.0
     for n in range(count):
@@ -156,13 +178,14 @@ def lit(facing: float, look: Table) -> float:
 
 
 @compiled
-def floor_light(
-    x: float, y: float, dz: float, swing: float, bodies: Table, near: Indices, count: int, look: Table
-) -> Triple:
-    """Linear colour of the floor at (x, y, 0), seen along a slope dz, melting into the sky far from the stage."""
+def stage_light(dx: float, dy: float, dz: float, swing: float, sun: float, free: float, camera: Table, look: Table) -> Triple:
+    """Linear colour of the floor in direction d, melting into the sky far from the middle; of the sky where d rises. Free of branches.
+
+    ``sun``: sunlight that arrives there, ``free``: share of the surroundings that is open.
+    """
+    ground = camera[EYE + 2] / max(-dz, 1e-3)
+    x, y = camera[EYE] + ground * dx, camera[EYE + 1] + ground * dy
     far = smooth(STAGE, BACK, math.sqrt(x * x + y * y))
-    sun = lit(look[SUN + 2], look) * shadow(-1, x, y, 0.0, bodies, near, count, look)
-    free = openness(-1, x, y, 0.0, 0.0, 0.0, 1.0, bodies, near, count)
     red = look[FLOOR] * (1.0 + look[SWING] * swing) * (sun * look[SUNLIGHT] + free * look[ABOVE])
     green = look[FLOOR + 1] * (1.0 + look[SWING + 1] * swing) * (sun * look[SUNLIGHT + 1] + free * look[ABOVE + 1])
     blue = look[FLOOR + 2] * (1.0 + look[SWING + 2] * swing) * (sun * look[SUNLIGHT + 2] + free * look[ABOVE + 2])
@@ -200,9 +223,23 @@ def body_light(
 
 
 @compiled
-def shown(light: float) -> float:
-    """Display value 0..255 of linear light."""
-    return 255.0 * math.sqrt(min(1.0, max(0.0, light)))
+def shown(red: float, green: float, blue: float, look: Table) -> Triple:
+    """Display colour 0..255 of linear light, in grey where the style says so."""
+    grey = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    red, green, blue = red + look[GREY] * (grey - red), green + look[GREY] * (grey - green), blue + look[GREY] * (grey - blue)
+    return (
+        255.0 * math.sqrt(min(1.0, max(0.0, red))),
+        255.0 * math.sqrt(min(1.0, max(0.0, green))),
+        255.0 * math.sqrt(min(1.0, max(0.0, blue))),
+    )
+
+
+@compiled
+def bare(u: float, v: float, swing: float, camera: Table, look: Table) -> Triple:
+    """Display colour at (u, v) of a stage without bodies. Free of branches, so that rows of it vectorise."""
+    dx, dy, dz = aim(u, v, camera)
+    red, green, blue = stage_light(dx, dy, dz, swing, look[FLAT], 1.0, camera, look)
+    return shown(red, green, blue, look)
 
 
 @compiled
@@ -211,24 +248,24 @@ def ray(
 ) -> tuple[int, float, float, float]:
     """What the picture shows at (u, v), both -1..1, v up: 0 or body + 1, and display colour 0..255.
 
-    ``swing``: the sum of the floor's ripples there. ``seen``: the ``few`` bodies that the ray may meet; ``near``: the ``many`` that may take
-    light from what it meets.
+    ``swing``: the sum of the floor's ripples there. ``seen``: the ``few`` bodies that the ray may meet; ``near``: the ``many`` that may
+    take light from what it meets.
     """
     dx, dy, dz = aim(u, v, camera)
     ox, oy, oz = camera[EYE], camera[EYE + 1], camera[EYE + 2]
-    first, own = FAR, -1
+    first, own = (-oz / dz if dz < -1e-6 else FAR), -1
     for n in range(few):
         enter, leave = body_span(bodies[seen[n]], ox, oy, oz, dx, dy, dz)
         if enter < leave and 0.0 < enter < first:
             first, own = enter, seen[n]
-    ground = -oz / dz if dz < -1e-6 else FAR
-    if own >= 0 and first < ground:
-        red, green, blue = body_light(own, ox + first * dx, oy + first * dy, oz + first * dz, dx, dy, dz, bodies, near, many, look)
-    elif ground < FAR:
-        own = -1
-        red, green, blue = floor_light(ox + ground * dx, oy + ground * dy, dz, swing, bodies, near, many, look)
+    x, y, z = ox + first * dx, oy + first * dy, oz + first * dz
+    if own >= 0:
+        red, green, blue = body_light(own, x, y, z, dx, dy, dz, bodies, near, many, look)
+    elif many > 0 and first < FAR:
+        sun = look[FLAT] * shadow(-1, x, y, 0.0, bodies, near, many, look)
+        free = openness(-1, x, y, 0.0, 0.0, 0.0, 1.0, bodies, near, many)
+        red, green, blue = stage_light(dx, dy, dz, swing, sun, free, camera, look)
     else:
-        red, green, blue = sky(dz, look, 0), sky(dz, look, 1), sky(dz, look, 2)
-    if look[GREY] > 0.0:
-        red = green = blue = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return own + 1, shown(red), shown(green), shown(blue)
+        red, green, blue = stage_light(dx, dy, dz, swing, look[FLAT], 1.0, camera, look)
+    red, green, blue = shown(red, green, blue, look)
+    return own + 1, red, green, blue

@@ -1,7 +1,7 @@
-"""Rays against convex solids, each in its own frame, as scalar functions that compile for a CPU and for CUDA; no light and no scene here.
+"""Rays against convex solids, each in its own frame, in scalar functions for a CPU and for CUDA; it knows nothing of light.
 
-Kinds: 0 ellipsoid, 1 box, 2 cylinder, 3 cone, 4 capsule, 5 pyramid. Every function takes half extents a, b, c and a ray o + s d; a *span* is the
-pair (near, far) of ray parameters between which the ray is inside, empty when near > far.
+Kinds: 0 ellipsoid, 1 box, 2 cylinder, 3 cone, 4 capsule, 5 pyramid. Every function takes half extents a, b, c and a ray o + s d; a *span*
+is the pair (near, far) of ray parameters between which the ray is inside, empty when near > far.
 """
 
 from __future__ import annotations

@@ -2,101 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import numpy.typing as npt
 
+from misora.world.palette import COLOURS, LIGHTS, STYLES, Colour, Light
 from misora.world.render_solids import KINDS
 from misora.world.shot import Shot
-from misora.world.texture import FLOORS, Colour, wave_table
+from misora.world.texture import FLOORS, wave_table
 
 Table = npt.NDArray[np.float64]
 
-# One row a body: kind (-1: absent), half extents, rotation (rows: world axes in the body's frame), centre, bounding radius, radius of a ball of
-# the same size, linear colour, gloss.
+# One row a body: kind (-1: absent), half extents, rotation (rows: world axes in the body's frame), centre, bounding radius, radius of a
+# ball of the same size, linear colour.
 KIND, HALF, TURN, PLACE, REACH, ROUND, TINT, BODY_WIDTH = 0, 1, 4, 13, 16, 17, 18, 21
 # One row a frame: eye, right and up (as long as half the picture), forward, sine of a native pixel's angle.
 EYE, RIGHT, UP, FORWARD, NATIVE, CAMERA_WIDTH = 0, 3, 6, 9, 12, 13
-# One row a shot: direction to the sun, its light, light from above and below, sky at and over the horizon, floor and its swing, then the style.
-SUN, SUNLIGHT, ABOVE, BELOW, HORIZON, ZENITH, FLOOR, SWING, GLOSS, WRAP, SOFT, BANDS, GREY, LOOK_WIDTH = 0, 3, 6, 9, 12, 15, 18, 21, 24, 25, 26, 27, 28, 29
+# One row a shot: direction to the sun, its light, light from above and below, sky at and over the horizon, floor and its swing; the style;
+# sunlight on the flat floor.
+SUN, SUNLIGHT, ABOVE, BELOW, HORIZON, ZENITH, FLOOR, SWING = range(0, 24, 3)
+GLOSS, WRAP, SOFT, BANDS, GREY, FLAT = range(24, 30)
 NATIVE_SIDE = 96  # the shorter side, in pixels, of the pictures that the networks see
-
-COLOURS: dict[str, Colour] = {
-    "red": (0.86, 0.10, 0.10),
-    "orange": (0.97, 0.50, 0.05),
-    "yellow": (0.98, 0.87, 0.12),
-    "green": (0.10, 0.62, 0.18),
-    "cyan": (0.10, 0.80, 0.86),
-    "blue": (0.12, 0.26, 0.88),
-    "purple": (0.50, 0.16, 0.72),
-    "pink": (0.99, 0.52, 0.71),
-    "brown": (0.42, 0.23, 0.10),
-    "white": (0.97, 0.97, 0.97),
-    "grey": (0.48, 0.48, 0.50),
-    "black": (0.08, 0.08, 0.09),
-    "wall": (0.82, 0.76, 0.68),
-}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Light:
-    """``sun``: direction to it, x for a sun on the right. Lights are linear and add up to about 1 on a face turned to the sun; skies are display colours."""
-
-    sun: Colour
-    sunlight: Colour
-    above: Colour
-    below: Colour
-    horizon: Colour
-    zenith: Colour
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Style:
-    """``gloss``: highlight. ``wrap``: how far light reaches round a body. ``soft``: width of shadow edges, in radii of what casts them. ``bands``: 1 for stepped shading."""
-
-    gloss: float = 0.35
-    wrap: float = 0.0
-    soft: float = 0.2
-    bands: float = 0.0
-    grey: float = 0.0
-    milk: float = 0.0  # share of white in every colour
-
-
-LIGHTS = {
-    "day": Light(
-        sun=(0.55, -0.42, 0.74),
-        sunlight=(0.76, 0.72, 0.65),
-        above=(0.30, 0.33, 0.38),
-        below=(0.16, 0.15, 0.14),
-        horizon=(0.84, 0.89, 0.93),
-        zenith=(0.50, 0.66, 0.86),
-    ),
-    "sunset": Light(
-        sun=(0.74, -0.38, 0.55),
-        sunlight=(0.86, 0.55, 0.30),
-        above=(0.25, 0.22, 0.29),
-        below=(0.13, 0.10, 0.09),
-        horizon=(0.97, 0.72, 0.50),
-        zenith=(0.55, 0.42, 0.60),
-    ),
-    "night": Light(
-        sun=(0.45, -0.40, 0.80),
-        sunlight=(0.20, 0.23, 0.32),
-        above=(0.075, 0.085, 0.125),
-        below=(0.035, 0.038, 0.05),
-        horizon=(0.25, 0.29, 0.42),
-        zenith=(0.08, 0.10, 0.20),
-    ),
-}
-
-STYLES = {
-    "realistic": Style(),
-    "toon": Style(gloss=0.0, soft=0.06, bands=1.0),
-    "clay": Style(gloss=0.0, wrap=0.35, soft=0.8, milk=0.10),
-    "monochrome": Style(grey=1.0),
-}
 
 
 def body_table(shot: Shot) -> Table:
@@ -140,17 +67,18 @@ def camera_table(shot: Shot, *, height: int, width: int) -> Table:
 
 
 def look_tables(shot: Shot) -> tuple[Table, Table]:
-    """The shot's light, floor and style [LOOK_WIDTH], and the floor's waves [n, 4]. The lowest bit of ``texture_seed`` is the sun's side."""
+    """The shot's light, floor and style [FLAT + 1], and the floor's waves [n, 4]. The lowest bit of ``texture_seed`` is the sun's side."""
     light, style, floor = LIGHTS[shot.light], STYLES[shot.style], FLOORS[shot.floor]
     side = 1.0 if shot.texture_seed % 2 else -1.0
     rng = np.random.default_rng(shot.texture_seed // 2)
     mean = linear(floor.mean) * (1 - style.milk) + style.milk
-    look = np.zeros(LOOK_WIDTH)
+    look = np.zeros(FLAT + 1)
     look[SUN:SUNLIGHT] = _sun(light, side, rng.uniform(-0.2, 0.2))
-    look[SUNLIGHT:ABOVE], look[ABOVE:BELOW], look[HORIZON:ZENITH], look[ZENITH:FLOOR] = light.sunlight, light.above, linear(light.horizon), linear(light.zenith)
+    look[SUNLIGHT:ABOVE], look[ABOVE:BELOW] = light.sunlight, light.above
+    look[HORIZON:ZENITH], look[ZENITH:FLOOR] = linear(light.horizon), linear(light.zenith)
     look[BELOW:HORIZON] = np.array(light.below) * (0.5 + mean)
     look[FLOOR:SWING], look[SWING:GLOSS] = mean, floor.swing
-    look[GLOSS:] = style.gloss, style.wrap, style.soft, style.bands, style.grey
+    look[GLOSS:FLAT] = style.gloss, style.wrap, style.soft, style.bands, style.grey
     return look, wave_table(floor, side, rng)
 
 

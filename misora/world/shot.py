@@ -1,4 +1,4 @@
-"""A shot: everything the renderer needs to draw some frames, as plain numbers; it knows nothing of why things move, of captions or of pixels."""
+"""A shot: everything the renderer needs to draw some frames, as plain numbers; it knows nothing of why things move or of pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 class Body:
     """One drawable solid.
 
-    ``shape``: one of ``words.graph.SHAPES``, "wall" or "shard" (both boxes). ``half``: half extents in metres in the body's own frame, whose
-    origin is the middle of the bounding box: a ball has r, r, r; a cylinder, a cone and a capsule have their axis along z and r, r, half of
-    the whole height; a pyramid has a square base below and its tip above. ``colour``: one of ``words.graph.COLOURS`` or "wall".
+    ``shape``: one of ``words.graph.SHAPES``, "wall" or "shard" (both boxes). ``half``: half extents in metres in the body's own frame,
+    whose origin is the middle of the bounding box: a ball has r, r, r; a cylinder, a cone and a capsule have their axis along z and r, r,
+    half of the whole height; a pyramid has a square base below and its tip above. ``colour``: one of ``words.graph.COLOURS`` or "wall".
     """
 
     shape: str

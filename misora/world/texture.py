@@ -1,4 +1,4 @@
-"""Floors: a mean colour and a sum of plane waves for each, so that every pattern is smooth and can be faded out wave by wave; no pixels here."""
+"""Floors: a mean colour and a sum of plane waves each, smooth and easy to fade out wave by wave; it knows nothing of pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-Colour = tuple[float, float, float]
+from misora.world.palette import Colour
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Floor:
 
 
 def _speckle(cycles: float, count: int, share: float) -> tuple[tuple[float, float, float], ...]:
-    """Waves fanned over half a turn with slightly different lengths: an even, directionless mottle. Flattened in y, where the view is foreshortened."""
+    """Waves fanned over half a turn with slightly different lengths: an even mottle, stretched in y, where the view is foreshortened."""
     angles = (np.arange(count) + 0.5) * np.pi / count
     lengths = cycles * (0.75 + 0.5 * ((np.arange(count) * 0.618) % 1.0))
     return tuple((float(c * np.cos(a)), float(0.5 * c * np.sin(a)), share) for a, c in zip(angles, lengths, strict=True))
