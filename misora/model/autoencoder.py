@@ -218,9 +218,7 @@ class Autoencoder(nn.Module):
     def decode_tiled(self, latents: Tensor, kinds: str, *, tile: int = 32) -> Tensor:
         """As ``decode``, in squares of ``tile`` latent cells, so that large pictures need little memory."""
         h, w = latents.shape[-2:]
-        rows = [
-            torch.cat([self._tile(latents, kinds, top, left, tile) for left in range(0, w, tile)], -1) for top in range(0, h, tile)
-        ]
+        rows = [torch.cat([self._tile(latents, kinds, top, left, tile) for left in range(0, w, tile)], -1) for top in range(0, h, tile)]
         return torch.cat(rows, -2)  # b 3 t h w
 
     def _tile(self, latents: Tensor, kinds: str, top: int, left: int, tile: int) -> Tensor:

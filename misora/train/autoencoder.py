@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import random
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from misora.model.autoencoder import Autoencoder, AutoencoderConfig, pixel_frames
+from misora.model.autoencoder import GROUP, Autoencoder, AutoencoderConfig, pixel_frames
+from misora.train.loop import Budget, Look, train
 from misora.train.muon import Muon
 
 Bytes = npt.NDArray[np.uint8]
@@ -47,7 +48,6 @@ class AutoencoderRecipe:
     chosen: int = 3  # a crop is the liveliest of so many
     save_seconds: float = 120.0
     seed: int = 0
-    compile: bool = False
 
 
 def tiny() -> AutoencoderRecipe:
@@ -110,23 +110,19 @@ def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe)
     return (error.mean(-1) * weight).sum() / weight.sum()
 
 
-class AutoencoderTraining:
-    """All that a run is made of; ``state`` and ``load_state`` carry it over a restart without a trace."""
+class AutoencoderLearner:
+    """A network, its running average, its optimisers and the dice, for ``train.loop``."""
 
     def __init__(self, recipe: AutoencoderRecipe, arrays: list[Bytes]) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.crops, self.step = recipe, Crops(arrays, recipe), 0
+        self.recipe, self.crops = recipe, Crops(arrays, recipe)
         self.network = Autoencoder(recipe.config)
         self.average = copy.deepcopy(self.network)
         inner = [p for p in self.network.parameters() if p.ndim == 4]
         others = [p for p in self.network.parameters() if p.ndim != 4]
         self.optimisers = (Muon(inner, lr=recipe.matrix_lr), torch.optim.AdamW(others, lr=recipe.vector_lr, weight_decay=0.0, foreach=True))
-        if recipe.compile:
-            for part in (self.network.encoder, self.network.decoder):
-                part.compile(dynamic=False)
 
-    def advance(self) -> float:
-        """One step; returns the loss."""
+    def step(self, number: int) -> dict[str, float]:
         recipe = self.recipe
         pixels, kinds = self.crops.draw()
         frames = pixels.float() / 127.5 - 1  # b t h w 3
@@ -134,21 +130,19 @@ class AutoencoderTraining:
             latents = self.network.encode(frames.movedim(-1, 1), kinds)  # b c T h/8 w/8
             made = self.network.decode(noisy(latents, recipe.latent_noise), kinds).movedim(1, -1).float()  # b t h w 3
         loss = reconstruction_loss(made, frames, recipe)
-        total: Any = loss + recipe.latent_penalty * latents.square().mean()
-        total.backward()
-        self._update()
-        return loss.item()
+        torch.autograd.backward(loss + recipe.latent_penalty * latents.square().mean())
+        self._update(number)
+        return {"loss": loss.item()}
 
-    def _update(self) -> None:
+    def _update(self, number: int) -> None:
         recipe = self.recipe
-        share = min((self.step + 1) / recipe.warmup, max(0.05, min(1.0, (recipe.steps - self.step) / recipe.cooldown)))
+        share = min((number + 1) / recipe.warmup, max(0.05, min(1.0, (recipe.steps - number) / recipe.cooldown)))
         for optimiser, rate in zip(self.optimisers, (recipe.matrix_lr, recipe.vector_lr), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * share
             optimiser.step()
             optimiser.zero_grad()
-        self.step += 1
-        keep = min(recipe.average, self.step / (self.step + 10))
+        keep = min(recipe.average, (number + 1) / (number + 11))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
 
@@ -157,51 +151,52 @@ class AutoencoderTraining:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "step": self.step,
             "noise": torch.get_rng_state(),
             "crops": self.crops.random.getstate(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.step = state["step"]
         torch.set_rng_state(state["noise"])
         self.crops.random.setstate(state["crops"])
 
+    @torch.no_grad()
+    def look(self) -> Look:
+        """Two of the first clips, at most 17 frames of each, beside what comes back of them."""
+        clips = np.stack([self.crops.arrays[0][i, :17] for i in range(min(2, len(self.crops.arrays[0])))])
+        frames = torch.from_numpy(clips).float() / 127.5 - 1  # b t h w 3
+        kinds = "S" + "G" * ((frames.shape[1] - 1) // GROUP)
+        frames = frames[:, : pixel_frames(kinds)]
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.average.decode(self.average.encode(frames.movedim(-1, 1), kinds), kinds).movedim(1, -1).float()
+        pairs = torch.cat((frames[:, [0, -3, -1]], made[:, [0, -3, -1]]), 3)  # b 3 h 2w 3
+        sheet = ((pairs.clamp(-1, 1) + 1) * 127.5).byte().flatten(1, 2).flatten(0, 1)
+        still, moved = signal_to_noise(made, frames)
+        return Look(figures={"PSNR": still, "PSNR where it moves": moved}, sheets={"reconstruction": sheet})
 
-def train_autoencoder(recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path) -> Autoencoder:
-    """Trains, going on from ``folder/state.pt`` where there is one, and returns the averaged network.
 
-    ``arrays`` hold clips [n t h w 3], uint8, and may be memory maps. The state is saved every ``save_seconds`` and at the end.
+def signal_to_noise(made: Tensor, frames: Tensor) -> tuple[float, float]:
+    """Peak signal-to-noise ratio in dB over [b t h w 3] in -1..1, of all pixels and of those that move."""
+    error = (made.clamp(-1, 1) - frames).square().mean(-1) / 4  # b t h w, the range 2 taken as 1
+    move = moving(frames)
+    return -10 * math.log10(float(error.mean())), -10 * math.log10(float((error * move).sum() / move.sum().clamp(min=1)) + 1e-10)
+
+
+def train_autoencoder(recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path, *, minutes: float | None = None) -> Autoencoder:
+    """Trains, going on from the state in ``folder`` where there is one, and returns the averaged network.
+
+    ``arrays`` hold clips [n t h w 3], uint8, and may be memory maps. Without ``minutes`` it ends with the recipe's steps.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    training = AutoencoderTraining(recipe, arrays)
-    path = folder / "state.pt"
-    if path.exists():
-        training.load_state(torch.load(path, weights_only=True))
-    saved = time.monotonic()
-    while training.step < recipe.steps:
-        loss = training.advance()
-        if training.step % 50 == 0:
-            print(f"step {training.step} loss {loss:.4f}", flush=True)
-        if time.monotonic() - saved > recipe.save_seconds or training.step == recipe.steps:
-            save_state(training.state(), path)
-            saved = time.monotonic()
-    return training.average
-
-
-def save_state(state: dict[str, Any], path: Path) -> None:
-    """Written beside, then renamed: a kill leaves the old file whole."""
-    beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(path)
+    learner = AutoencoderLearner(recipe, arrays)
+    train(learner, folder, Budget(steps=recipe.steps, minutes=minutes, checkpoint_seconds=recipe.save_seconds))
+    return learner.average
 
 
 @torch.no_grad()
-def measure_latents(network: Autoencoder, clips: Iterator[tuple[Tensor, str]]) -> None:
+def measure_latents(network: Autoencoder, clips: Iterable[tuple[Tensor, str]]) -> None:
     """Sets ``latent_mean`` and ``latent_std`` from clips [b 3 t h w] in -1..1 with their kinds."""
     network.latent_mean.zero_()
     network.latent_std.fill_(1)
