@@ -40,6 +40,7 @@ class Solid:
     rolling: float = 0.0005
     restitution: float = 0.0
     fixed: bool = False
+    hinge: Vector | None = None  # the point about which it swings, free only to turn about the y axis: a pendulum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,10 @@ class _World:
         self.present = np.ones(len(solids), np.bool_)
         self.rows: list[tuple[npt.NDArray[np.float64], ...]] = []
         self.contacts: set[tuple[int, int, int]] = set()
-        self.address = [int(number) for number in self.model.body_jntadr[1:]]  # -1 for a wall
+        free = [not (solid.fixed or solid.hinge) for solid in solids]
+        joints = [int(joint) if is_free else -1 for joint, is_free in zip(self.model.body_jntadr[1:], free, strict=True)]
+        self.pose_at = [int(self.model.jnt_qposadr[joint]) if joint >= 0 else -1 for joint in joints]  # -1: not free
+        self.speed_at = [int(self.model.jnt_dofadr[joint]) if joint >= 0 else -1 for joint in joints]
         for body, solid in enumerate(solids):
             self._set_velocity(body, solid.velocity, solid.spin)
         for burst in bursts:
@@ -150,9 +154,9 @@ class _World:
         mujoco.mj_kinematics(self.model, data)
         rotations = data.xmat[1:].reshape(-1, 3, 3).copy()
         velocities = np.zeros((len(self.solids), 6))
-        for body, joint in enumerate(self.address):
-            if joint >= 0:
-                velocities[body] = data.qvel[6 * joint : 6 * joint + 6]
+        for body, at in enumerate(self.speed_at):
+            if at >= 0:
+                velocities[body] = data.qvel[at : at + 6]
         self.rows.append((data.xpos[1:].copy(), data.xquat[1:].copy(), data.xipos[1:].copy(), rotations, velocities, self.present.copy()))
 
     def record(self) -> Record:
@@ -168,13 +172,13 @@ class _World:
         )
 
     def _set_velocity(self, body: int, velocity: Vector, spin: Vector) -> None:
-        joint = self.address[body]
-        if joint < 0:
+        pose, at = self.pose_at[body], self.speed_at[body]
+        if at < 0:
             return
         turn = np.empty(9)
-        mujoco.mju_quat2Mat(turn, self.data.qpos[7 * joint + 3 : 7 * joint + 7])
-        self.data.qvel[6 * joint : 6 * joint + 3] = velocity
-        self.data.qvel[6 * joint + 3 : 6 * joint + 6] = turn.reshape(3, 3).T @ np.asarray(spin)
+        mujoco.mju_quat2Mat(turn, self.data.qpos[pose + 3 : pose + 7])
+        self.data.qvel[at : at + 3] = velocity
+        self.data.qvel[at + 3 : at + 6] = turn.reshape(3, 3).T @ np.asarray(spin)
 
     def _let_through(self, body: int) -> None:
         """Take a body out of the play: it touches nothing and is not there."""
@@ -182,12 +186,12 @@ class _World:
         self.model.geom_contype[body + 1] = self.model.geom_conaffinity[body + 1] = 0
 
     def _burst(self, burst: Burst) -> None:
-        start = 7 * self.address[burst.body]
+        start = self.pose_at[burst.body]
         pose = self.data.qpos[start : start + 7].copy()
         turn = np.empty(9)
         mujoco.mju_quat2Mat(turn, pose[3:])
         for piece in burst.pieces:
-            at = 7 * self.address[piece]
+            at = self.pose_at[piece]
             self.data.qpos[at : at + 3] = pose[:3] + turn.reshape(3, 3) @ np.asarray(self.solids[piece].position)
             self.data.qpos[at + 3 : at + 7] = pose[3:]
             self._set_velocity(piece, self.solids[piece].velocity, self.solids[piece].spin)
@@ -209,6 +213,8 @@ def _describe(solids: Sequence[Solid], timestep: float, gravity: float) -> str:
 
 def _body(number: int, solid: Solid) -> str:
     joint = "" if solid.fixed else "<freejoint/>"
+    if solid.hinge:
+        joint = f'<joint axis="0 1 0" pos="{_text([h - p for h, p in zip(solid.hinge, solid.position, strict=True)])}"/>'
     own = solid.friction is not None or solid.restitution > 0.0
     priority = 2 if solid.restitution > 0.0 else int(own)
     friction = 0.9 if solid.friction is None else max(solid.friction, 1e-5)
