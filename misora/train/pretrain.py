@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from misora.canvas.canvas import kind_indices
 from misora.canvas.draw import draw
 from misora.data.loader import Batch, Loader, Serving
 from misora.flow import path
+from misora.model import weights
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
 from misora.train.loop import Look
@@ -45,7 +46,10 @@ class PretrainRecipe:
 
 
 class Pretrainer:
-    """The transformer, its running average, the truth head and their optimisers: a ``loop.Learner``."""
+    """The transformer, its running average, the truth head and their optimisers: a ``loop.Learner``.
+
+    Weights are kept and moved in float32; ``working`` is their image in ``dtype``, which computes (in bfloat16 where that is fast).
+    """
 
     def __init__(
         self, recipe: PretrainRecipe, loader: Loader, text: TextEncoder, device: str = "cpu", held_out: Loader | None = None
@@ -56,35 +60,38 @@ class Pretrainer:
         self.network = Transformer(recipe.config).to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.truth = TruthHead(recipe.config.width).to(device)
+        self.dtype = torch.bfloat16 if device == "cuda" else weights.fast_dtype()
+        self.working = copy.deepcopy(self.network).to(self.dtype), copy.deepcopy(self.truth).to(self.dtype)
         self.samples, self.flops = 0, 0.0
         self.look_at: Callable[[Transformer], Look] = lambda network: Look()
-        weights = [*self.network.named_parameters(), *self.truth.named_parameters()]
-        matrices = [weight for name, weight in weights if _orthogonal(name, weight)]
-        vectors = [weight for name, weight in weights if not _orthogonal(name, weight)]
+        named = [*self.network.named_parameters(), *self.truth.named_parameters()]
+        matrices = [weight for name, weight in named if _orthogonal(name, weight)]
+        vectors = [weight for name, weight in named if not _orthogonal(name, weight)]
         self.optimisers = (
             Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.01),
             torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         )
         if recipe.compiled:
-            for block in self.network.blocks:
+            for block in self.working[0].blocks:
                 block.compile(dynamic=False)
 
     def begin_from(self, tensors: dict[str, Tensor]) -> None:
         """Start from released weights instead of random ones (the optimiser starts afresh)."""
         self.network.load_state_dict(tensors)
         self.average.load_state_dict(tensors)
+        self._refresh()
 
     def step(self, number: int) -> dict[str, float]:
         """One batch forward, back and into the weights."""
         batch = self.loader.batch(number)
-        loss, truth = self.losses(self.network, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
+        loss, truth = self.losses(*self.working, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
         (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
         self._update(number)
         self.samples += len(batch.captions)
         self.flops += len(batch.captions) * flops(self.recipe.config, batch.latents[0, 0].numel() // 4)
         return {"loss": loss.item(), "truth": truth.item(), f"loss/{len(batch.kinds)}": loss.item()}
 
-    def losses(self, network: Transformer, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def losses(self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
@@ -92,10 +99,11 @@ class Pretrainer:
         noise = torch.randn(clean.shape, generator=generator).to(self.device)  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t
         times = torch.arange(t, device=self.device).float().expand(b, t)  # b t
-        with torch.autocast(self.device.type, torch.bfloat16):
-            text = self.text.encode(batch.captions)  # b l d
-            made, tapped = network.forward_tapped(path.mix(clean, noise, level), level, text, kinds, times, torch.zeros_like(kinds))
-            truth = self.truth(tapped.flatten(1, 2), batch.labels.to(self.device))
+        dtype = network.patch.weight.dtype
+        with torch.no_grad():
+            text = self.text.encode(batch.captions).to(dtype)  # b l d
+        made, tapped = network.forward_tapped(path.mix(clean, noise, level), level, text, kinds, times, torch.zeros_like(kinds))
+        truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
         spread = path.over_channels(level)  # b 1 t 1 1
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
         error = ((made.float() - clean).square() * weight).mean()
@@ -107,10 +115,12 @@ class Pretrainer:
         if self.held_out is None:
             return math.nan
         generator = torch.Generator().manual_seed(0)
-        losses = [self.losses(self.average, self.held_out.batch(number), generator)[0].item() for number in range(batches)]
+        losses = [self.losses(self.average, self.truth, self.held_out.batch(number), generator)[0].item() for number in range(batches)]
         return sum(losses) / batches
 
     def _update(self, number: int) -> None:
+        for weight, image in self._pairs():
+            weight.grad, image.grad = None if image.grad is None else image.grad.float(), None
         share = min(1.0, (number + 1) / self.recipe.warmup)
         for optimiser, rate in zip(self.optimisers, (self.recipe.matrix_rate, self.recipe.vector_rate), strict=True):
             for group in optimiser.param_groups:
@@ -120,6 +130,18 @@ class Pretrainer:
         keep = min(self.recipe.average, (number + 1) / (number + 11))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+        self._refresh()
+
+    @torch.no_grad()
+    def _refresh(self) -> None:
+        """Bring the working image up to date."""
+        own, images = zip(*self._pairs(), strict=True)
+        torch._foreach_copy_(list(images), list(own))
+
+    def _pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every weight with its working image."""
+        for module, image in zip((self.network, self.truth), self.working, strict=True):
+            yield from zip(module.parameters(), image.parameters(), strict=True)
 
     def state(self) -> dict[str, Any]:
         """Everything ``restore`` needs."""
@@ -138,6 +160,7 @@ class Pretrainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.samples, self.flops = state["samples"], state["flops"]
+        self._refresh()
 
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""

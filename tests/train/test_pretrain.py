@@ -1,0 +1,77 @@
+"""Laws of the transformer's training: a resumed run equals an unbroken one, and a few clips can be learned by heart."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from misora.client.errors import CheckpointError
+from misora.data.loader import Loader
+from misora.data.shards import Record, write_shard
+from misora.model.text import TextConfig, TextEncoder
+from misora.train.loop import Budget, train
+from misora.train.pretrain import Pretrainer, flops
+from misora.train.recipes import CLIPS, RECIPES, STILLS, tiny
+from misora.words.graph import COLOURS, Act, Card, SceneGraph, Thing
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """A few made-up latents in the folders that the recipes name."""
+    generator = torch.Generator().manual_seed(0)
+    rng = random.Random(0)
+    act = Act(verb="roll", actor=0, direction="left")
+    for folder, frames in ((STILLS, 1), (CLIPS, 3)):
+        graphs = [
+            SceneGraph(things=(Thing(colour=rng.choice(COLOURS), shape="ball"),), cards=(Card(start=0, end=1, acts=(act,)),)) for _ in range(8)
+        ]
+        latents = torch.randn(8, 16, frames, 4, 4, generator=generator)
+        labels = torch.randint(0, 9, (8, 2, frames, 2, 2), generator=generator, dtype=torch.uint8)
+        write_shard(
+            tmp_path / folder / "a.safetensors", latents, labels, [Record(graph=g) for g in graphs], kinds="SGG"[:frames], autoencoder="x"
+        )
+    return tmp_path
+
+
+def learner(shards: Path) -> Pretrainer:
+    torch.manual_seed(1)
+    text = TextEncoder(TextConfig(vocabulary=("red", "ball"), width=32, heads=2, depth=1, slot_depth=1))
+    return Pretrainer(tiny(), Loader(shards, tiny().servings, seed=0), text)
+
+
+def weights(pretrainer: Pretrainer) -> dict[str, torch.Tensor]:
+    return {**pretrainer.network.state_dict(), **{f"average.{k}": v for k, v in pretrainer.average.state_dict().items()}}
+
+
+def test_a_resumed_run_equals_an_unbroken_one(shards: Path, tmp_path: Path) -> None:
+    unbroken = learner(shards)
+    train(unbroken, tmp_path / "a", Budget(steps=6), quiet=True)
+    train(learner(shards), tmp_path / "b", Budget(steps=3), quiet=True)
+    torch.manual_seed(99)  # whatever happened between the two halves
+    resumed = learner(shards)
+    assert train(resumed, tmp_path / "b", Budget(steps=6), quiet=True) == 6
+    ours, theirs = weights(resumed), weights(unbroken)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert resumed.samples == unbroken.samples and resumed.flops == unbroken.flops > 0
+
+
+def test_a_damaged_state_is_not_resumed(shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(CheckpointError, match="remove it to begin anew"):
+        train(learner(shards), tmp_path / "run", Budget(steps=1), quiet=True)
+
+
+def test_the_loss_falls(shards: Path) -> None:
+    pretrainer = learner(shards)
+    losses = [pretrainer.step(number)["truth"] for number in range(40)]
+    assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
+
+
+def test_every_recipe_names_a_share_for_each_serving() -> None:
+    for recipe in (make() for make in RECIPES.values()):
+        assert abs(sum(serving.share for serving in recipe.servings) - 1) < 1e-9
+        assert flops(recipe.config, 66) < flops(recipe.config, 67)
