@@ -57,8 +57,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention of [b, n, heads, head] queries over [b, l, heads, head] keys and values: [b, n, heads * head]."""
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # b heads n head
     if q.device.type == "cpu" and torch.is_grad_enabled():
-        # On CPU the fused kernel's backward is slower than three plain matrix products.
-        weights = torch.softmax(q @ k.transpose(2, 3) * q.shape[-1] ** -0.5, dim=-1)  # b heads n l
+        # On CPU the fused kernel's backward is slower than plain matrix products.
+        weights = torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(2, 3), dim=-1)  # b heads n l
         mixed = weights @ v  # b heads n head
     else:
         mixed = F.scaled_dot_product_attention(q, k, v)  # b heads n head
@@ -82,6 +82,14 @@ def _pick(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
     return vectors.view(x.shape[0], x.shape[1], 1, -1) if index is None else vectors[index]  # b t 1 d or b t p d
 
 
+class RMSNorm(nn.RMSNorm):
+    """Root-mean-square norm whose weight takes the input's type, so that autocast keeps the fused kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.weight is not None
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), EPS)
+
+
 class SelfAttention(nn.Module):
     """Every token looks at every token; queries and keys are RMS-normed over all heads together, then rotated."""
 
@@ -89,8 +97,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
-        self.norm_q = nn.RMSNorm(width, eps=EPS)
-        self.norm_k = nn.RMSNorm(width, eps=EPS)
+        self.norm_q = RMSNorm(width)
+        self.norm_k = RMSNorm(width)
         self.out = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
@@ -108,8 +116,8 @@ class CrossAttention(nn.Module):
         self.heads = heads
         self.q = nn.Linear(width, width, bias=bias)
         self.kv = nn.Linear(width, 2 * width, bias=bias)
-        self.norm_q = nn.RMSNorm(width, eps=EPS)
-        self.norm_k = nn.RMSNorm(width, eps=EPS)
+        self.norm_q = RMSNorm(width)
+        self.norm_k = RMSNorm(width)
         self.out = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, text: Tensor) -> Tensor:

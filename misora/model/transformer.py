@@ -81,10 +81,12 @@ class Transformer(nn.Module):
 
     def _tokens(self, x: Tensor, kinds: Tensor, roles: Tensor) -> tuple[Tensor, tuple[int, int]]:
         patches, height, width = patch(x.to(self.patch.weight.dtype))
-        tokens: Tensor = self.patch(patches) + self.kind[kinds][:, :, None]  # b t p d
-        tokens = tokens + roles[:, :, None, None].to(tokens.dtype) * self.role  # b t p d
+        tokens: Tensor = self.patch(patches)  # b t p d
+        marks = self.kind[kinds] + roles[..., None].to(self.role.dtype) * self.role  # b t d
+        tokens = tokens + marks[:, :, None].to(tokens.dtype)  # b t p d
         if self.position is not None:
-            tokens = tokens + resample_grid(self.position, height, width).flatten(0, 1)  # b t p d
+            places = resample_grid(self.position, height, width).flatten(0, 1)  # p d
+            tokens = tokens + places.to(tokens.dtype)  # b t p d
         return tokens, (height, width)
 
     def _noise(self, level: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -108,7 +108,7 @@ def test_it_starts_as_the_identity_with_every_weight_reached(inputs: dict[str, T
     raise AssertionError(f"no gradient reaches {still}")
 
 
-@pytest.mark.parametrize(("name", "millions"), [("small", 14.2), ("base", 24.5)])
+@pytest.mark.parametrize(("name", "millions"), [("small", 15.6), ("base", 24.4)])
 def test_named_sizes_have_their_weights(name: str, millions: float) -> None:
     assert sum(weight.numel() for weight in Transformer(SIZES[name]).parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
 
