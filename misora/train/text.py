@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from misora.words.tell import Language, tell, word
 
 Graphs = Callable[[np.random.Generator], SceneGraph]
 PUNCTUATION = tuple(".,;:!?、。「」0123456789")
+POOL = 8  # batches whose texts are sorted by length together
 PER_THING = len(THING_CLASSES)
 # Which of a thing's labels each of its four slots must answer, and which of the scenery's each of the last four.
 THING_QUESTIONS = (tuple(range(PER_THING)), (0, 1, 2), (0, 3, 4, 5), (0, 6, 7, 8))
@@ -38,16 +38,14 @@ SCENERY_QUESTIONS = ((0,), (1, 2), (3,), (4, 5))
 class ReadingConfig:
     """How long and how hard to read. ``pairs`` facts a step, in two wordings each; ``noise``: chance of strange words in a text."""
 
-    steps: int = 2500
-    pairs: int = 96
+    steps: int = 1600
+    pairs: int = 48
     rate: float = 2e-3
     warm_up: int = 100
     alignment: float = 2.0
     noise: float = 0.15
     nothing: float = 0.01  # chance of the empty text, of which nothing is told
-    half: bool = True  # compute in bfloat16
     seed: int = 0
-    minutes: float = 8.0
 
 
 class Readings(IterableDataset[tuple[Tensor, Tensor]]):
@@ -59,19 +57,23 @@ class Readings(IterableDataset[tuple[Tensor, Tensor]]):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rng, dice = np.random.default_rng(self.config.seed), random.Random(self.config.seed)
         while True:
-            rows = [self._row(rng, dice) for _ in range(self.config.pairs)]
-            texts = [row[k] for k in (0, 1) for row in rows]
-            tokens = [torch.tensor(self.tokenizer(str(text))) for text in texts]
-            yield nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=PAD), torch.tensor([row[2] for row in rows])
+            pool = [self._row(rng, dice) for _ in range(POOL * self.config.pairs)]
+            pool.sort(key=lambda row: max(map(len, row[:2])))  # texts of like length together, so that little is padding
+            for start in dice.sample(range(0, len(pool), self.config.pairs), POOL):
+                rows = pool[start : start + self.config.pairs]
+                tokens = [torch.tensor(row[k]) for k in (0, 1) for row in rows]
+                told = torch.tensor([row[2] for row in rows])  # pairs labels
+                yield nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=PAD), told
 
-    def _row(self, rng: np.random.Generator, dice: random.Random) -> tuple[str, str, list[int]]:
+    def _row(self, rng: np.random.Generator, dice: random.Random) -> tuple[list[int], list[int], list[int]]:
         if dice.random() < self.config.nothing:
-            return "", "", [0] * len(CLASSES)
+            return self.tokenizer(""), self.tokenizer(""), [0] * len(CLASSES)
         graph = self.graphs(rng)
         languages: tuple[Language, Language] = dice.choice((("en", "ja"), ("ja", "en"), ("en", "en"), ("ja", "ja")))
         telling = tell(graph, dice.randrange(len(graph.cards)), dice, languages[0])
         other = word(telling.told, dice, languages[1], terse=dice.random() < 0.25)
-        return self._disturb(telling.text, dice), self._disturb(other, dice), labels(telling.told)
+        one, two = (self.tokenizer(self._disturb(text, dice)) for text in (telling.text, other))
+        return one, two, labels(telling.told)
 
     def _disturb(self, text: str, dice: random.Random) -> str:
         """Now and then a word that means nothing, so that unknown words do not upset the known ones."""
@@ -126,22 +128,18 @@ def pretrain_text(
 ) -> tuple[TextEncoder, Heads]:
     """An encoder that reads captions of ``graphs``, and its heads. ``report(step, loss, apart)`` is called every 50 steps.
 
-    The learning rate rises for ``warm_up`` steps and falls to zero at the end of the steps or of the minutes, whichever comes first.
+    The learning rate rises for ``warm_up`` steps, stays, and falls to zero over the second half.
     """
     torch.manual_seed(config.seed)
     encoder = TextEncoder(model or text_config())
     heads = Heads(encoder.config.out)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *heads.parameters()], lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
     batches = iter(DataLoader(Readings(graphs, encoder.tokenizer, config), batch_size=None, num_workers=1, prefetch_factor=4))
-    start = time.monotonic()
     for step in range(config.steps):
-        done = max(step / config.steps, (time.monotonic() - start) / 60 / config.minutes)
-        if done >= 1:
-            break
-        optimizer.param_groups[0]["lr"] = config.rate * min((step + 1) / config.warm_up, 2 * (1 - done), 1)
+        slope = min((step + 1) / config.warm_up, 2 * (1 - step / config.steps), 1)
+        optimizer.param_groups[0]["lr"] = config.rate * slope
         tokens, told = next(batches)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.half):
-            loss, apart = loss_of(encoder, heads, tokens, told, config.alignment)
+        loss, apart = loss_of(encoder, heads, tokens, told, config.alignment)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*encoder.parameters(), *heads.parameters()], 1.0)

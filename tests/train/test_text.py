@@ -16,7 +16,7 @@ from misora.words.graph import COLOURS, SHAPES, Card, SceneGraph, Thing
 from misora.words.known import lexicon
 from misora.words.labels import CLASSES
 
-TINY = ReadingConfig(steps=60, pairs=16, warm_up=5, rate=5e-3, noise=0.0, nothing=0.0)
+TINY = ReadingConfig(steps=51, pairs=8, warm_up=5, rate=5e-3, noise=0.0, nothing=0.0)
 
 
 def lone_things(rng: np.random.Generator) -> SceneGraph:
