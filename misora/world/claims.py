@@ -68,7 +68,8 @@ class _Part:
         way = self.along(act)
         early = way[min(len(way) - 1, max(1, round(0.4 * len(way))))]
         straight = np.abs(self.moved(act.actor)[:, 1]).max() < 0.3
-        return bool(way[-1] > min(0.5, 0.25 * self.seconds) and early > 0.3 * min(0.5, 0.25 * self.seconds) and straight) and self.in_view(act.actor)
+        least = min(0.5, 0.25 * self.seconds)
+        return bool(way[-1] > least and early > 0.3 * least and straight) and self.in_view(act.actor)
 
     def in_view(self, i: int) -> bool:
         return bool((np.abs(self.places[:, i, 0]) < 1.0).mean() > 0.7)
@@ -123,7 +124,8 @@ def _is_thrown(part: _Part, act: Act) -> bool:
     height = part.moved(act.actor)[:, 2]
     top = int(height.argmax())
     flight = part.along(act)[min(len(height) - 1, 2 * top + 1)]
-    return bool(height[top] > 0.3 and 0 < top < len(height) - 1 and height[-1] < height[top] - 0.3 and flight > 0.35) and part.in_view(act.actor)
+    arc = height[top] > 0.3 and 0 < top < len(height) - 1 and height[-1] < height[top] - 0.3
+    return bool(arc and flight > 0.35) and part.in_view(act.actor)
 
 
 def _collides(part: _Part, act: Act) -> bool:
@@ -134,7 +136,8 @@ def _collides(part: _Part, act: Act) -> bool:
     if act.target is None:
         return bool(before and part.along(act)[-1] < part.along(act)[met[0]] - 0.1)
     pushed = part.moved(act.target)[:, 0] * (-1.0 if act.direction == "left" else 1.0)
-    return bool(before and np.abs(pushed[: met[0]]).max() < STILL and pushed[-1] > 0.2) and part.in_view(act.actor) and part.in_view(act.target)
+    struck = np.abs(pushed[: met[0]]).max() < STILL and pushed[-1] > 0.2
+    return bool(before and struck) and part.in_view(act.actor) and part.in_view(act.target)
 
 
 def _topples(part: _Part, act: Act) -> bool:

@@ -63,7 +63,7 @@ def slide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     speed = _speed(draft, span, rng)
     part = _travel(draft, act, span, speed, rng)
     if part.lying:
-        part.yaw *= 0.2  # or it would begin to roll
+        part.yaw = 0.0  # or it would begin to roll
     if part.friction is not None and part.friction > SLICK:
         speed = 0.87 * part.friction * GRAVITY * span.seconds
     else:
@@ -104,7 +104,8 @@ def throw(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
 
 def collide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None:
     """Into the target, which goes on in its place, or into a wall across the way, which throws it back."""
-    sign, speed = _sign(act), (0.55 + 0.2 * rng.random()) * draft.view.reach
+    sign = _sign(act)
+    speed = (0.55 + 0.2 * rng.random()) * draft.view.reach * max(1.0, 2.5 / span.seconds)
     part = _travel(draft, act, span, speed, rng)
     part.pinned = _range(sign, -0.8, -0.55)
     part.restitution = 0.6
@@ -125,8 +126,9 @@ def topple(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None
     part, sign = draft.parts[act.actor], _sign(act)
     edge, height = part.half[0], part.half[2]
     _face(part, 0.12, rng)
+    part.sweep = sign * 2.0 * part.height
     if span.first:
-        part.pinned = _range(sign, -0.6, 0.3)
+        part.pinned = _range(sign, -0.7, 0.35)
     across = math.hypot(edge, height)
     inertia = (4.0 / 3.0 if part.shape == "block" else 1.3) * across**2  # about the edge, per kilogram
     turn = (1.35 + 0.25 * rng.random()) * math.sqrt(2.0 * GRAVITY * (across - height) / inertia)

@@ -1,4 +1,4 @@
-"""Clips with the truth attached, from nothing but a seed: drawn, staged, filmed, and kept only where all they say is true; it knows nothing of files or training."""
+"""Clips with the truth attached, from nothing but a seed, kept only where all they say is true; it knows nothing of files or training."""
 
 from __future__ import annotations
 

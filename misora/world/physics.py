@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -100,7 +101,10 @@ def simulate(
 
 def rest(solids: Sequence[Solid], *, frames: int) -> Record:
     """The record of upright solids of which none moves, without any simulation."""
-    still = lambda rows: np.repeat(np.asarray(rows, np.float32)[None], frames, axis=0)  # noqa: E731
+
+    def still(rows: Sequence[Sequence[float]]) -> Floats:
+        return np.repeat(np.asarray(rows, np.float32)[None], frames, axis=0)
+
     positions = still([solid.position for solid in solids])  # t k 3
     sunk = still([(0.0, 0.0, -0.5 * solid.half[2] if solid.shape in ("cone", "pyramid") else 0.0) for solid in solids])  # t k 3
     return Record(
@@ -122,7 +126,7 @@ class _World:
         self.model = mujoco.MjModel.from_xml_string(_describe(solids, timestep, gravity))
         self.data = mujoco.MjData(self.model)
         self.present = np.ones(len(solids), np.bool_)
-        self.rows: list[tuple[npt.NDArray[np.float64], ...]] = []
+        self.rows: list[tuple[npt.NDArray[Any], ...]] = []
         self.contacts: set[tuple[int, int, int]] = set()
         free = [not (solid.fixed or solid.hinge) for solid in solids]
         joints = [int(joint) if is_free else -1 for joint, is_free in zip(self.model.body_jntadr[1:], free, strict=True)]

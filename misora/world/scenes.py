@@ -13,7 +13,7 @@ Weights = tuple[tuple[str, float], ...]
 
 SUITED = {  # the shapes on which a person can see the verb; any shape suits a verb that is not named
     "roll": ("ball",),
-    "slide": ("cube", "cylinder", "cone", "capsule", "block", "pyramid", "egg"),
+    "slide": ("cube", "cylinder", "cone", "capsule", "block", "pyramid"),  # an egg would roll over
     "bounce": ("ball", "capsule", "egg"),
     "throw": ("ball", "cube", "egg", "capsule"),
     "collide": ("ball", "cube", "cylinder"),
@@ -65,7 +65,8 @@ class Mix:
 
 
 COMMON_SHAPES: Weights = (
-    ("ball", 0.24), ("cube", 0.24), ("cylinder", 0.19), ("cone", 0.18), ("capsule", 0.03), ("block", 0.05), ("pyramid", 0.04), ("egg", 0.03),
+    ("ball", 0.24), ("cube", 0.24), ("cylinder", 0.19), ("cone", 0.18),
+    ("capsule", 0.03), ("block", 0.05), ("pyramid", 0.04), ("egg", 0.03),
 )  # fmt: skip
 MOSTLY_MEDIUM: Weights = (("medium", 0.8), ("small", 0.1), ("large", 0.1))
 MOSTLY_STILL: Weights = (("still", 0.92),) + tuple((camera, 0.08 / 6) for camera in CAMERAS[1:])
@@ -98,7 +99,7 @@ FULL = Mix(
     long=0.1,
     both_act=0.25,
     related=0.6,
-    depth=0.3,
+    depth=0.5,
 )
 STILL = Mix(
     counts=(0.35, 0.40, 0.20, 0.03, 0.02),
@@ -205,18 +206,18 @@ def _act(rng: np.random.Generator, mix: Mix, verb: str, shapes: list[str], *, ta
 def _next_acts(rng: np.random.Generator, shapes: list[str], cards: list[Card]) -> tuple[Act, ...]:
     """One thing begins to move from where it stands: another one than before, or the same one back again."""
     before = [act for card in cards for act in card.acts if act.verb != "stay"]
-    toppled = {act.actor for act in before if act.verb == "topple"}
-    last = before[-1].actor if before else None
-    free = [i for i in range(len(shapes)) if i not in toppled and (i != last or len(shapes) == 1)]
-    if not free or rng.random() < 0.08:
-        return tuple(Act(verb="stay", actor=i) for i in range(len(shapes)))
+    last = {act.actor: act for act in before}
+    free = [i for i in range(len(shapes)) if len(shapes) == 1 or not before or i != before[-1].actor]
     actor = free[int(rng.integers(len(free)))]
-    moves = [act for act in before if act.actor == actor]
-    same = [verb for verb in GOING_ON if shapes[actor] in SUITED[verb] and (not moves or verb == moves[-1].verb)]
-    verb = same[int(rng.integers(len(same)))] if same else ("roll" if shapes[actor] == "ball" else "slide")
+    verbs = [verb for verb in GOING_ON if shapes[actor] in SUITED[verb]]
+    if actor in last and last[actor].verb in GOING_ON:  # the ground is as slippery below it as it was then
+        verbs = [verb for verb in verbs if verb == last[actor].verb != "topple"]
+    if not verbs or rng.random() < 0.08:
+        return tuple(Act(verb="stay", actor=i) for i in range(len(shapes)))
+    verb = verbs[int(rng.integers(len(verbs)))]
     direction = _side(rng) if verb in DIRECTED else None
-    if moves and moves[-1].direction and direction:
-        direction = "left" if moves[-1].direction == "right" else "right"
+    if actor in last and last[actor].direction and direction:
+        direction = "left" if last[actor].direction == "right" else "right"
     return (Act(verb=verb, actor=actor, direction=direction),)
 
 
@@ -245,12 +246,14 @@ def _relations(rng: np.random.Generator, mix: Mix, shapes: list[str], acts: tupl
     free = [int(i) for i in rng.permutation(len(shapes)) if int(i) not in bound]
     if len(free) < 2 or rng.random() >= mix.related:
         return ()
-    pairs = list(zip(free[:-1], free[1:], strict=True))
-    if rng.random() < mix.depth and not active:
-        a, b = pairs[0]
-        if shapes[b] in FLAT_TOPPED and shapes[a] in SUITED["stack"] and rng.random() < 0.5:
+    quiet = [i for i in free if i not in active]
+    if rng.random() < mix.depth and len(quiet) > 1:
+        a, b = quiet[:2]
+        if shapes[b] in FLAT_TOPPED and shapes[a] in SUITED["stack"] and rng.random() < 0.7:
             return (Relation(kind="on_top_of", a=a, b=b),)
-        return (Relation(kind="behind" if rng.random() < 0.5 else "in_front_of", a=a, b=b),)
+        if not active:  # or one of them would stand in somebody's way
+            return (Relation(kind="behind" if rng.random() < 0.5 else "in_front_of", a=a, b=b),)
+    pairs = list(zip(free[:-1], free[1:], strict=True))
     flip = rng.random() < 0.5
     kept = pairs if len(pairs) < 2 or rng.random() < 0.5 else pairs[:1]
     return tuple(Relation(kind="right_of", a=b, b=a) if flip else Relation(kind="left_of", a=a, b=b) for a, b in kept)

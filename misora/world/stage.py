@@ -47,6 +47,7 @@ class Part:
     on: int | None = None  # stands above this part
     beside: tuple[int, float] | None = None  # stands at this part's place, moved by so many metres in y
     lift: float = 0.0  # metres of air below it
+    sweep: float = 0.0  # metres to its right (negative: left) that it needs for its fall
     velocity: Vector = (0.0, 0.0, 0.0)
     spin: Vector = (0.0, 0.0, 0.0)
     friction: float | None = None
@@ -210,8 +211,10 @@ def _fits(draft: Draft, sides: list[tuple[int, int]]) -> bool:
         for i, a in enumerate(parts[:j]):
             if a.on == j or b.on == i or (a.beside and a.beside[0] == j) or (b.beside and b.beside[0] == i):
                 continue
+            left, right = (a, b) if a.x < b.x else (b, a)
             touching = abs(a.y - b.y) < a.reach + b.reach + 0.04
-            if abs(a.x - b.x) < (a.reach + b.reach + 0.04 if touching else 0.8 * (a.width + b.width)):
+            room = a.reach + b.reach + max(left.sweep, 0.0) + max(-right.sweep, 0.0) + 0.04
+            if right.x - left.x < (room if touching else 0.8 * (a.width + b.width)):
                 return False
     return True
 

@@ -97,7 +97,8 @@ def film_take(
 def join(graph: SceneGraph, takes: Sequence[Take], texture_seed: int) -> tuple[Shot, Truth]:
     """One shot and one truth of all the takes: the things first, then each take's own walls and pieces, absent from the others."""
     things = len(graph.things)
-    bodies = [Body(shape=thing.shape, half=solid.half, colour=thing.colour) for thing, solid in zip(graph.things, takes[0].solids, strict=False)]
+    halves = [solid.half for solid in takes[0].solids]
+    bodies = [Body(shape=thing.shape, half=half, colour=thing.colour) for thing, half in zip(graph.things, halves, strict=False)]
     owned = []  # for each take, the columns of its bodies
     for take in takes:
         owned.append([*range(things), *range(len(bodies), len(bodies) + len(take.solids) - things)])
