@@ -28,6 +28,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--size", default="176x96", metavar="WxH", help="multiples of 16 (default: 176x96)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first clip's seed; the others follow (default: 0)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that simulate (default: 1)")
+    parser.add_argument("--held-out", action="store_true", help="only scenes that training never draws, to measure on")
     parser.add_argument("--latents", metavar="MODEL", help="write shards of latents for training, made by this model's autoencoder")
     parser.set_defaults(run=run, computes=True)
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("Ask for at least one clip of 0 to 60 seconds, with a seed and workers that are not negative.")
     size = _size(args.size)
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
-    clip = functools.partial(make.make_clip, mix=mix, seconds=args.seconds, size=size)
+    clip = functools.partial(make.make_clip, mix=mix, seconds=args.seconds, size=size, held_out=args.held_out)
     clips = simulate(clip, range(args.seed, args.seed + args.clips), args.workers if args.workers > 1 else 0)
     args.folder.mkdir(parents=True, exist_ok=True)
     write = _write_latents if args.latents else _write_files

@@ -13,6 +13,7 @@ from misora.model.sizes import SIZES
 from misora.train.pretrain import PretrainRecipe
 
 STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
+HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
 
 def tiny() -> PretrainRecipe:

@@ -27,7 +27,7 @@ from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
 from misora.train.loop import Budget, Look, train
 from misora.train.pretrain import Pretrainer
-from misora.train.recipes import CONTINUING, RECIPES
+from misora.train.recipes import CONTINUING, HELD_OUT, RECIPES
 from misora.train.samples import PROMPTS, draw_samples, sheet
 from misora.train.text import ReadingConfig, accuracy, pretrain_text, save_text
 from misora.words.graph import SceneGraph
@@ -126,7 +126,8 @@ def transformer(folder: Path, wish: Wish) -> str:
     loader = Loader(wish.data, recipe.servings, seed=recipe.seed)
     if loader.autoencoder != hash:
         raise UsageError(f"The latents in {wish.data} were made by another autoencoder than {wish.model}'s; make them again.")
-    learner = Pretrainer(recipe, loader, weights.load_text(model), wish.device)
+    held_out = Loader(wish.data, (HELD_OUT,), seed=0, empty=0.0) if (wish.data / HELD_OUT.folder).is_dir() else None
+    learner = Pretrainer(recipe, loader, weights.load_text(model), wish.device, held_out)
     begin = wish.begin or (wish.model if wish.recipe in CONTINUING else None)
     if begin is not None:
         learner.begin_from(checkpoint.load(weights.folder_of(begin) / "transformer.safetensors")[0])
