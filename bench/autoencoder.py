@@ -1,4 +1,4 @@
-"""Times the autoencoder beside the machine's own matrix product: encoding, decoding, and a step of training; it knows nothing of quality."""
+"""Times the autoencoder (encoding, decoding, a training step) beside the machine's own matrix product; it knows nothing of quality."""
 
 from __future__ import annotations
 

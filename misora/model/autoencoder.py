@@ -72,10 +72,11 @@ class Conv(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1)
+        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x.flatten(0, 1).permute(0, 3, 1, 2))  # b*t out h w, channels last in memory
-        return y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])  # b t h w out
+        y: Tensor = super().forward(x.flatten(0, 1).permute(0, 3, 1, 2))  # b*t out h w, channels last in memory
+        return y.permute(0, 2, 3, 1).reshape(*x.shape[:4], -1)  # b t h w out
 
 
 def activate(x: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class Stack(nn.ModuleList):
         return x, new
 
 
-Past = list[list[Tensor | None]]
+Past = list[list[Tensor | None] | None]  # the memories of each stack
 
 
 class Encoder(nn.Module):
@@ -139,7 +140,8 @@ class Encoder(nn.Module):
         fresh = torch.tensor([k == "S" for k in kinds], device=pixels.device)
         quarter = fold(pixels, 4)  # b t h/4 w/4 48
         single = quarter[:, frame_places(kinds, "S")]
-        grouped = quarter[:, frame_places(kinds, "G")].unflatten(1, (-1, GROUP)).movedim(2, 4).flatten(4)  # b g h/4 w/4 192
+        groups = torch.tensor(frame_places(kinds, "G"), dtype=torch.long, device=pixels.device).view(-1, GROUP)
+        grouped = quarter[:, groups].movedim(2, 4).flatten(4)  # b g h/4 w/4 192
         x = in_order(self.single(single), self.grouped(grouped), places(kinds, "S"), places(kinds, "G"))  # b T h/4 w/4 near
         x, near = self.near(x, fresh, past[0])
         x, deep = self.deep(self.down(fold(x, 2)), fresh, past[1])  # b T h/8 w/8 deep
@@ -165,7 +167,7 @@ class Decoder(nn.Module):
         x, deep = self.deep(self.input(latents), fresh, past[0])  # b T h/8 w/8 deep
         x, near = self.near(unfold(self.up(x), 2), fresh, past[1])  # b T h/4 w/4 near
         single = self.single(x[:, places(kinds, "S")])
-        grouped = self.grouped(x[:, places(kinds, "G")]).unflatten(-1, (GROUP, -1)).movedim(4, 2).flatten(1, 2)
+        grouped = torch.stack(self.grouped(x[:, places(kinds, "G")]).chunk(GROUP, -1), 2).flatten(1, 2)  # b 4g h/4 w/4 frame
         x = in_order(single, grouped, frame_places(kinds, "S"), frame_places(kinds, "G"))  # b t h/4 w/4 frame
         x, _ = self.frame(x, fresh)
         return unfold(self.out(activate(x)), 4), [deep, near]
@@ -183,7 +185,6 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         self.register_buffer("latent_mean", torch.zeros(2, config.channels))  # 0: kind S, 1: kind G
         self.register_buffer("latent_std", torch.ones(2, config.channels))
-        self.to(memory_format=torch.channels_last)
 
     def statistics(self, kinds: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation for each latent frame, both [T 1 1 c]."""
@@ -193,7 +194,7 @@ class Autoencoder(nn.Module):
     def encode(self, frames: Tensor, kinds: str) -> Tensor:
         """frames [b 3 t h w] in -1..1 to latents [b c T h/8 w/8]; t = pixel_frames(kinds), sides multiples of 8."""
         mean, std = self.statistics(kinds)
-        raw, _ = self.encoder(frames.permute(0, 2, 3, 4, 1), kinds, [None, None])  # b T h/8 w/8 c
+        raw: Tensor = self.encoder(frames.permute(0, 2, 3, 4, 1), kinds, [None, None])[0]  # b T h/8 w/8 c
         return ((raw.float() - mean) / std).permute(0, 4, 1, 2, 3)  # b c T h/8 w/8
 
     def decode(self, latents: Tensor, kinds: str) -> Tensor:

@@ -47,6 +47,7 @@ class AutoencoderRecipe:
     motion: float = 4.0  # how much more a moving pixel counts
     chosen: int = 3  # a crop is the liveliest of so many
     save_seconds: float = 120.0
+    decoder_only: bool = False  # once latents are in use, their encoder may not change
     seed: int = 0
 
 
@@ -113,13 +114,14 @@ def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe)
 class AutoencoderLearner:
     """A network, its running average, its optimisers and the dice, for ``train.loop``."""
 
-    def __init__(self, recipe: AutoencoderRecipe, arrays: list[Bytes]) -> None:
+    def __init__(self, recipe: AutoencoderRecipe, arrays: list[Bytes], begin: Autoencoder | None = None) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.crops = recipe, Crops(arrays, recipe)
-        self.network = Autoencoder(recipe.config)
+        self.network = begin or Autoencoder(recipe.config)
+        self.network.encoder.requires_grad_(not recipe.decoder_only)
         self.average = copy.deepcopy(self.network)
-        inner = [p for p in self.network.parameters() if p.ndim == 4]
-        others = [p for p in self.network.parameters() if p.ndim != 4]
+        inner = [p for p in self.network.parameters() if p.requires_grad and p.ndim == 4]
+        others = [p for p in self.network.parameters() if p.requires_grad and p.ndim != 4]
         self.optimisers = (Muon(inner, lr=recipe.matrix_lr), torch.optim.AdamW(others, lr=recipe.vector_lr, weight_decay=0.0, foreach=True))
 
     def step(self, number: int) -> dict[str, float]:

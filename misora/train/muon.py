@@ -58,5 +58,5 @@ class Muon(torch.optim.Optimizer):
 
 def as_matrix(weight: Tensor) -> Tensor:
     """[first, rest] as a view; the order of the columns, which orthogonality does not see, follows the layout in memory."""
-    order = sorted(range(1, weight.ndim), key=lambda axis: -weight.stride(axis))
+    order = sorted(range(1, weight.ndim), key=lambda axis: -weight.stride()[axis])
     return weight.permute(0, *order).view(weight.shape[0], -1)
