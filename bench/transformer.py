@@ -17,8 +17,9 @@ import time
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+from torch.nn import functional
 
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer, TransformerConfig
@@ -75,7 +76,7 @@ class Bench:
         if dist.is_initialized():
             flat = torch.cat([gradient.flatten().bfloat16() for gradient in gradients])
             dist.all_reduce(flat)
-            shared = flat.split([gradient.numel() for gradient in gradients])
+            shared = torch.split(flat, [gradient.numel() for gradient in gradients])
             torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(shared, gradients, strict=True)])
         for optimiser in self.optimisers:
             optimiser.step()
@@ -88,7 +89,7 @@ class Bench:
         times = torch.arange(t).float().expand(b, t)  # b t
         with torch.autocast("cpu", torch.bfloat16):
             made = self.network(clean, torch.rand(b, t), torch.randn(b, WORDS, 256), kinds, times, torch.zeros_like(kinds))
-        return (made.float() - clean).square().mean()
+        return functional.mse_loss(made.float(), clean)
 
 
 def measure(rank: int, options: argparse.Namespace) -> None:
@@ -123,7 +124,7 @@ def main() -> None:
     os.environ.update(MALLOC)  # read when a process starts: the children have it
     with tempfile.TemporaryDirectory() as folder:
         options.meet = f"{folder}/meet"
-        mp.spawn(measure, (options,), nprocs=options.processes)  # type: ignore[no-untyped-call]
+        spawn(measure, (options,), nprocs=options.processes)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
