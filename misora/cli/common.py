@@ -97,8 +97,8 @@ def _render(request: Request, args: argparse.Namespace) -> Video:
 
 
 def _load_and_render(request: Request, model: str, *progress: object) -> Video:
-    from misora.render.render import render
     from misora.model.weights import load_weights
+    from misora.render.render import render
 
     return render(request, load_weights(model), *progress)  # type: ignore[arg-type]
 

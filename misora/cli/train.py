@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,10 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train one network. Raises MisoraError."""
-    try:
-        import numpy  # noqa: F401
-        import tensorboard  # noqa: F401
+    if not all(map(importlib.util.find_spec, ("numpy", "tensorboard", "mujoco"))):
+        raise MissingExtraError("Training needs more packages; run `pip install 'misora[train]'`.")
+    from misora.train import runs
 
-        from misora.train import runs
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Training needs more packages; run `pip install 'misora[train]'`.") from error
     if (args.minutes is not None and not args.minutes > 0) or (args.steps is not None and args.steps < 1):
         raise UsageError("There is nothing to do in no time; give --minutes above 0 and --steps of at least 1.")
     train = {"autoencoder": runs.autoencoder, "text": runs.text, "transformer": runs.transformer}[args.network]

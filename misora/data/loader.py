@@ -36,6 +36,8 @@ class Batch:
     labels: Tensor  # b 2 t h/2 w/2, uint8
     kinds: str
     captions: list[str]
+    part: slice = slice(None)  # which rows of the whole batch these are
+    whole: int = 0  # how many rows the whole batch has
 
 
 class _Bucket:
@@ -68,20 +70,22 @@ class Loader:
     def __len__(self) -> int:
         return sum(bucket.ends[-1] for found in self._buckets.values() for bucket in found)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of one step."""
+    def batch(self, step: int, part: slice = slice(None)) -> Batch:
+        """The batch of one step, or the ``part`` of its rows that falls to one of several processes."""
         rng = random.Random(f"{self.seed}:{step}")
         serving = rng.choices(self.servings, [serving.share for serving in self.servings])[0]
         buckets = self._buckets[serving.folder]
         bucket = rng.choices(buckets, [bucket.ends[-1] for bucket in buckets])[0]
         frames = serving.frames - rng.randint(0, serving.jitter)
-        picks = [bucket.find(rng.randrange(bucket.ends[-1])) for _ in range(serving.batch)]
-        rows = [shard.read(row, frames) for shard, row in picks]
+        picks = [(*bucket.find(rng.randrange(bucket.ends[-1])), rng.getrandbits(64)) for _ in range(serving.batch)][part]
+        rows = [shard.read(row, frames) for shard, row, _ in picks]
         return Batch(
             latents=torch.stack([latents for latents, _ in rows]),  # b c t h w
             labels=torch.stack([labels for _, labels in rows]),  # b 2 t h/2 w/2
             kinds=bucket.shards[0].kinds[:frames],
-            captions=[self._caption(shard.records[row], rng) for shard, row in picks],
+            captions=[self._caption(shard.records[row], random.Random(seed)) for shard, row, seed in picks],
+            part=part,
+            whole=serving.batch,
         )
 
     def _caption(self, record: Record, rng: random.Random) -> str:
@@ -94,5 +98,5 @@ def _buckets(folder: Path) -> list[_Bucket]:
     shards = [Shard(path) for path in sorted(folder.glob("*.safetensors"))]
     if not shards:
         raise UsageError(f"There are no shards in {folder}; make some first with `misora world {folder}`.")
-    key = lambda shard: (shard.shape, shard.kinds)  # noqa: E731
+    key = lambda shard: (shard.shape, shard.kinds)
     return [_Bucket(list(group)) for _, group in itertools.groupby(sorted(shards, key=key), key)]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from misora.canvas.canvas import kind_indices
@@ -24,7 +25,6 @@ from misora.model.transformer import Transformer, TransformerConfig
 from misora.train.loop import Look
 from misora.train.muon import Muon
 from misora.train.truth import TruthHead
-
 
 SLOTS = 24  # of the text encoder; only used to count operations
 
@@ -63,6 +63,7 @@ class Pretrainer:
         self.dtype = torch.bfloat16 if device == "cuda" else weights.fast_dtype()
         self.working = copy.deepcopy(self.network).to(self.dtype), copy.deepcopy(self.truth).to(self.dtype)
         self.samples, self.flops = 0, 0.0
+        self.part = slice(dist.get_rank(), None, dist.get_world_size()) if dist.is_initialized() else slice(None)
         self.look_at: Callable[[Transformer], Look] = lambda network: Look()
         named = [*self.network.named_parameters(), *self.truth.named_parameters()]
         matrices = [weight for name, weight in named if _orthogonal(name, weight)]
@@ -83,20 +84,20 @@ class Pretrainer:
 
     def step(self, number: int) -> dict[str, float]:
         """One batch forward, back and into the weights."""
-        batch = self.loader.batch(number)
+        batch = self.loader.batch(number, self.part)
         loss, truth = self.losses(*self.working, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
         (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
         self._update(number)
-        self.samples += len(batch.captions)
-        self.flops += len(batch.captions) * flops(self.recipe.config, batch.latents[0, 0].numel() // 4)
+        self.samples += batch.whole
+        self.flops += batch.whole * flops(self.recipe.config, batch.latents[0, 0].numel() // 4)
         return {"loss": loss.item(), "truth": truth.item(), f"loss/{len(batch.kinds)}": loss.item()}
 
     def losses(self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
-        level = draw(b, t, generator, mean=self.recipe.level_mean).to(self.device)  # b t
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)  # b c t h w
+        level = draw(batch.whole, t, generator, mean=self.recipe.level_mean)[batch.part].to(self.device)  # b t
+        noise = torch.randn(batch.whole, *clean.shape[1:], generator=generator)[batch.part].to(self.device)  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t
         times = torch.arange(t, device=self.device).float().expand(b, t)  # b t
         dtype = network.patch.weight.dtype
@@ -119,6 +120,7 @@ class Pretrainer:
         return sum(losses) / batches
 
     def _update(self, number: int) -> None:
+        share_gradients([image for _, image in self._pairs()])
         for weight, image in self._pairs():
             weight.grad, image.grad = None if image.grad is None else image.grad.float(), None
         share = min(1.0, (number + 1) / self.recipe.warmup)
@@ -165,6 +167,16 @@ class Pretrainer:
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""
         return self.look_at(self.average)
+
+
+def share_gradients(weights: list[Tensor]) -> None:
+    """Average the gradients over the processes that train together, if there are several."""
+    if dist.is_initialized():
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(dist.get_world_size())
+        dist.all_reduce(flat)
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
 
 
 def flops(config: TransformerConfig, tokens: int) -> float:

@@ -26,7 +26,8 @@ def shards(tmp_path: Path) -> Path:
     act = Act(verb="roll", actor=0, direction="left")
     for folder, frames in ((STILLS, 1), (CLIPS, 3)):
         graphs = [
-            SceneGraph(things=(Thing(colour=rng.choice(COLOURS), shape="ball"),), cards=(Card(start=0, end=1, acts=(act,)),)) for _ in range(8)
+            SceneGraph(things=(Thing(colour=rng.choice(COLOURS), shape="ball"),), cards=(Card(start=0, end=1, acts=(act,)),))
+            for _ in range(8)
         ]
         latents = torch.randn(8, 16, frames, 4, 4, generator=generator)
         labels = torch.randint(0, 9, (8, 2, frames, 2, 2), generator=generator, dtype=torch.uint8)
