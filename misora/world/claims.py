@@ -53,7 +53,7 @@ class _Part:
 
     def moved(self, i: int) -> npt.NDArray[np.float32]:
         """From the first frame to each: t 3, metres."""
-        return self.positions[:, i] - self.positions[0, i]
+        return np.asarray(self.positions[:, i] - self.positions[0, i])
 
     def stays(self, i: int) -> bool:
         turned = 1.0 - np.abs(self.orientations[:, i] @ self.orientations[0, i]).min()
@@ -79,7 +79,7 @@ class _Part:
         pairs = self.contacts[:, 1:]
         other = np.where(pairs[:, 0] == a, pairs[:, 1], np.where(pairs[:, 1] == a, pairs[:, 0], -2))
         met = (other >= self.things) if b is None else (other == b)
-        return self.contacts[met, 0] - self.first
+        return np.asarray(self.contacts[met, 0] - self.first)
 
     def upright(self, i: int) -> npt.NDArray[np.float32]:
         """The height of the body's own z axis, 1 where it stands as made, -1 on its head: t."""
@@ -151,7 +151,8 @@ def _stacks(part: _Part, act: Act) -> bool:
     steady = np.abs(part.positions[-3:, act.actor] - part.positions[-1, act.actor]).max() < 0.02
     lowered = part.moved(act.actor)[-1, 2] < -0.15
     rests = len(part.touches(act.actor, act.target)) > 0 and above[2] > 0.2 and np.abs(above[:2]).max() < 0.2
-    return bool(rests and steady and lowered and part.stays(act.target))
+    whole = part.places[-1, act.actor, 1] < 0.8  # not cut off by the picture's upper edge
+    return bool(rests and steady and lowered and whole and part.stays(act.target))
 
 
 def _spins(part: _Part, act: Act) -> bool:
@@ -166,7 +167,8 @@ def _passes_behind(part: _Part, act: Act) -> bool:
     seen = part.visible[:, act.actor]  # t
     full = np.median(np.sort(seen)[len(seen) // 2 :])
     hidden = np.flatnonzero(seen < 0.1 * full)
-    return bool(len(hidden) and seen[: hidden[0]].max() > 0.7 * full and seen[hidden[-1] :].max() > 0.7 * full)
+    wall = part.visible[0, part.things :].max() > 2.0 * SEEN
+    return bool(wall and len(hidden) and seen[: hidden[0]].max() > 0.7 * full and seen[hidden[-1] :].max() > 0.7 * full)
 
 
 def _breaks(part: _Part, act: Act) -> bool:

@@ -115,7 +115,7 @@ def collide(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> Non
         draft.walls.append(Wall(x=sign * (0.3 + 0.2 * rng.random()), lane=act.actor, dy=0.0, half=(WALL_THICKNESS, 0.45, 0.45)))
     else:
         target = draft.parts[act.target]
-        target.lane, target.pinned, target.friction = act.actor, _range(sign, -0.1, 0.15), 0.08
+        target.lane, target.pinned, target.friction = act.actor, _range(sign, -0.1, 0.15), 0.05
         _face(target, 0.2, rng)
     turn = speed / part.half[0] if part.shape == "ball" else 0.0
     _push(draft, act.actor, span, velocity=(sign * speed, 0.0, 0.0), spin=(0.0, sign * turn, 0.0))
@@ -221,8 +221,8 @@ def _speed(draft: Draft, span: Span, rng: np.random.Generator) -> float:
 
 def _height(draft: Draft, part: Part, rng: np.random.Generator) -> float:
     """Metres of air below a thing that is let fall from high in the picture."""
-    highest = draft.view.top - 2.0 * part.height + 0.15
-    return max(0.6, min(1.5, highest) - 0.25 * rng.random())
+    highest = draft.view.top - 2.0 * part.height + 0.05
+    return max(0.6, min(1.5, highest) - 0.2 * rng.random())
 
 
 def _face(part: Part, turn: float, rng: np.random.Generator) -> None:

@@ -159,26 +159,26 @@ def _spans(rng: np.random.Generator, mix: Mix, seconds: float) -> list[tuple[flo
         number = math.ceil(seconds / (2.5 + 1.5 * rng.random()))
     else:
         number = 1 + int(pick(rng, tuple((str(i), chance) for i, chance in enumerate(mix.cards)))) if seconds >= 2.0 else 1
-    borders = [0.0] + [round(4.0 * seconds * i / number) / 4.0 for i in range(1, number)] + [seconds]
+    borders = [0.0] + [round(4.0 * seconds * i / number) / 4.0 for i in range(1, number)] + [float(seconds)]
     return list(zip(borders[:-1], borders[1:], strict=True))
 
 
 def _acts(rng: np.random.Generator, mix: Mix, shapes: list[str], *, settling: bool, cast: bool = False) -> tuple[Act, ...]:
     """What happens in a card. Where the shapes are not ``cast`` yet, the actors' are drawn again to suit their verbs."""
     verbs = tuple(row for row in mix.verbs if row[0] in (*SETTLING, "stay")) if settling else mix.verbs
-    while True:
-        verb = pick(rng, verbs)
+    for _ in range(20):  # a verb that nobody can do is drawn again
+        verb = pick(rng, verbs) if verbs else "stay"
         if verb == "stay":
-            return tuple(Act(verb="stay", actor=i) for i in range(len(shapes)))
+            break
         act = _act(rng, mix, verb, shapes, taken=(), cast=cast)
         if act is None:
             continue
-        if len(shapes) < 2 or rng.random() >= mix.both_act:
+        shared = tuple(row for row in verbs if row[0] not in (*LONE, "stay"))
+        if verb in LONE or not shared or len(shapes) < 2 or rng.random() >= mix.both_act:
             return (act,)
-        second = pick(rng, tuple(row for row in verbs if row[0] not in (*LONE, "stay")))
-        taken = tuple(i for i in (act.actor, act.target) if i is not None)
-        other = _act(rng, mix, second, shapes, taken=taken, cast=cast) if len(taken) < len(shapes) and verb not in LONE else None
+        other = _act(rng, mix, pick(rng, shared), shapes, taken=(act.actor,), cast=cast)
         return (act, other) if other else (act,)
+    return _all_stay(shapes)
 
 
 def _act(rng: np.random.Generator, mix: Mix, verb: str, shapes: list[str], *, taken: tuple[int, ...], cast: bool) -> Act | None:
@@ -213,12 +213,16 @@ def _next_acts(rng: np.random.Generator, shapes: list[str], cards: list[Card]) -
     if actor in last and last[actor].verb in GOING_ON:  # the ground is as slippery below it as it was then
         verbs = [verb for verb in verbs if verb == last[actor].verb != "topple"]
     if not verbs or rng.random() < 0.08:
-        return tuple(Act(verb="stay", actor=i) for i in range(len(shapes)))
+        return _all_stay(shapes)
     verb = verbs[int(rng.integers(len(verbs)))]
     direction = _side(rng) if verb in DIRECTED else None
     if actor in last and last[actor].direction and direction:
         direction = "left" if last[actor].direction == "right" else "right"
     return (Act(verb=verb, actor=actor, direction=direction),)
+
+
+def _all_stay(shapes: list[str]) -> tuple[Act, ...]:
+    return tuple(Act(verb="stay", actor=i) for i in range(len(shapes)))
 
 
 def _side(rng: np.random.Generator) -> str:

@@ -98,6 +98,10 @@ class View:
     top: float
     distance: float  # factor on the camera's usual distance
 
+    def reach_at(self, y: float) -> float:
+        """Half the width that is safely seen y metres behind the stage's middle."""
+        return 0.94 * self.reach * (1.0 + y / (self.distance * math.dist(EYE, TARGET)))
+
 
 @dataclasses.dataclass(kw_only=True)
 class Draft:
@@ -150,9 +154,13 @@ def place(draft: Draft, relations: tuple[Relation, ...], rng: np.random.Generato
                 part.x = draft.view.reach * (part.pinned[0] + (part.pinned[1] - part.pinned[0]) * rng.random())
         for part in draft.parts:
             if part.beside:
-                shift = (0.15 + 0.2 * rng.random()) * (1.0 if rng.random() < 0.5 else -1.0)
-                part.x, part.y = draft.parts[part.beside[0]].x + shift, draft.parts[part.beside[0]].y + part.beside[1]
-            elif part.on is not None:
+                other = draft.parts[part.beside[0]]
+                shift = (0.6 + 0.25 * rng.random()) * (part.width + other.width) * (1.0 if rng.random() < 0.5 else -1.0)
+                part.x, part.y = other.x + shift, other.y + part.beside[1]
+            room = draft.view.reach_at(part.y) - part.width
+            part.x = min(max(part.x, -room), room)
+        for part in draft.parts:
+            if part.on is not None:
                 part.x, part.y = draft.parts[part.on].x, draft.parts[part.on].y
         if _fits(draft, sides):
             return
@@ -182,6 +190,8 @@ def _lanes(draft: Draft, rng: np.random.Generator) -> None:
     jitter = 0.1 * (2.0 * rng.random() - 1.0)
     for part in parts:
         part.y += jitter
+        if part.beside:  # the two of them share the stage's depth
+            parts[part.beside[0]].y -= part.beside[1] / 2.0
 
 
 def _row(draft: Draft, sides: list[tuple[int, int]], rng: np.random.Generator) -> None:
@@ -216,6 +226,10 @@ def _fits(draft: Draft, sides: list[tuple[int, int]]) -> bool:
             room = a.reach + b.reach + max(left.sweep, 0.0) + max(-right.sweep, 0.0) + 0.04
             if right.x - left.x < (room if touching else 0.8 * (a.width + b.width)):
                 return False
+    for wall in draft.walls:  # must not be hidden
+        x, y = wall.x * draft.view.reach, parts[wall.lane].y + wall.dy
+        if any(part.y < y and abs(part.x - x) < 0.7 * (part.width + wall.half[0]) for part in parts):
+            return False
     return True
 
 

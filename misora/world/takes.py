@@ -71,7 +71,8 @@ def film_take(
     rng: np.random.Generator,
 ) -> Take:
     """Cards without a cut between them, at the given times: placed, set going, simulated, filmed."""
-    roomy = 1.0 + 0.15 * rng.random() + (0.12 if any(card.camera != "still" for card in cards) else 0.0)
+    high = any(act.verb == "stack" for card in cards for act in card.acts) or any(relation.kind == "on_top_of" for relation in relations)
+    roomy = 1.0 + 0.15 * rng.random() + (0.12 if any(card.camera != "still" for card in cards) else 0.0) + (0.25 if high else 0.0)
     view = stage.look_at(picture.size, [half for _, half in forms], roomy=roomy)
     draft = stage.Draft(view=view, parts=[stage.new_part(shape, half, rng) for shape, half in forms])
     for number, card in enumerate(cards):
@@ -80,7 +81,8 @@ def film_take(
             events.perform(draft, act, span, rng)
     stage.place(draft, relations, rng)
     solids = stage.solids(draft)
-    bursts, pieces_of = [], {}
+    bursts = []
+    pieces_of: dict[int, int] = {}
     for body in draft.broken:
         pieces, burst = stage.shatter(solids, body, rng)
         solids += pieces
@@ -158,7 +160,12 @@ def window(shot: Shot, truth: Truth, first: int, picture: Picture) -> tuple[Shot
     """``picture.frames`` frames of a longer scene, from frame ``first`` on, with the cards that rule them and no relations."""
     start, end = first / picture.frame_rate, first / picture.frame_rate + picture.seconds
     cards = [
-        dataclasses.replace(card, start=max(card.start - start, 0.0), end=min(card.end, end) - start, cut=card.cut and card.start > start)
+        dataclasses.replace(
+            card,
+            start=round(max(card.start - start, 0.0), 3),
+            end=round(min(card.end, end) - start, 3),
+            cut=card.cut and card.start > start,
+        )
         for card in truth.graph.cards
         if card.end > start and card.start < end
     ]
