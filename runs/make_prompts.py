@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 
 import numpy as np
 
 from misora.evals.prompts import HELDOUT_V1, Item, write_items
 from misora.evals.slices import SLICE_V1
 from misora.words import told as facts
-from misora.words.graph import SceneGraph, mirrored
+from misora.words.graph import SceneGraph, mirrored, split_key
 from misora.words.tell import word
 from misora.world.make import Picture, Unstageable, make_shot
-from misora.world.scenes import CORE, sample_graph
+from misora.world.scenes import CORE, even, sample_graph
 
 SEED = 20261122
-QUOTAS = {(1, False): 40, (2, True): 20, (2, False): 10, (3, True): 4, (3, False): 2}  # (things, left or right told): scenes
+QUOTAS = {(1, False): 16, (2, True): 18, (2, False): 28, (3, True): 5, (3, False): 10}  # (things, left or right told): scenes
+MIX = dataclasses.replace(CORE, counts=(0.5, 0.4, 0.1), verbs=even(SLICE_V1.verbs), shapes=even(SLICE_V1.shapes), lights=even(SLICE_V1.lights))
+TWINS = {1: 2}  # how many scenes may share cast and acts, by the number of things; few scenes of one thing are held out
 
 
 def stageable(graph: SceneGraph) -> bool:
@@ -43,12 +46,14 @@ def captioned(graph: SceneGraph, seed: int) -> list[Item]:
 def draw_list() -> list[Item]:
     """All items in a shuffled order, the mirror images linked."""
     rng = np.random.default_rng(SEED)
-    left, scenes = dict(QUOTAS), []
+    left, keys, scenes = dict(QUOTAS), Counter[str](), list[list[Item]]()
     while any(left.values()):
-        graph = sample_graph(rng, CORE, held_out=True)
+        graph = sample_graph(rng, MIX, held_out=True)
         kind = (len(graph.things), bool(graph.relations))
-        if left.get(kind) and graph in SLICE_V1 and stageable(graph):
+        fresh = keys[split_key(graph)] < TWINS.get(len(graph.things), 1)
+        if left.get(kind) and fresh and graph in SLICE_V1 and stageable(graph):
             left[kind] -= 1
+            keys[split_key(graph)] += 1
             scenes.append(captioned(graph, SEED + len(scenes)))
     items = [item for scene in scenes for item in scene]
     partner = {}
