@@ -21,14 +21,15 @@ def add_parser(verbs: Any) -> None:
     ):
         action = actions.add_parser(name, help=what)
         action.add_argument("folder", type=Path, metavar="FOLDER", help="the run: its state, curves and result; goes on if it has a state")
-        action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
         action.add_argument("--steps", type=int, metavar="N", help="stop after so many steps in all")
-        action.set_defaults(run=run, computes=True, recipe="tiny")
+        action.set_defaults(run=run, computes=True, recipe="tiny", minutes=None)
         if name != "text":
+            action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
             action.add_argument("--recipe", default="night", metavar="NAME", help="tiny, night, gpu (transformer: also frames, short)")
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
     action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (default for night and gpu: --model)")
+    action.add_argument("--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)")
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 
 

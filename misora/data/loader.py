@@ -36,7 +36,7 @@ class Batch:
     labels: Tensor  # b 2 t h/2 w/2, uint8
     kinds: str
     captions: list[str]
-    part: slice = slice(None)  # which rows of the whole batch these are
+    part: slice = dataclasses.field(default_factory=lambda: slice(None))  # which rows of the whole batch these are
     whole: int = 0  # how many rows the whole batch has
 
 
@@ -58,7 +58,7 @@ class Loader:
     def __init__(self, root: Path, servings: Sequence[Serving], *, seed: int, empty: float = 0.1) -> None:
         self.servings, self.seed, self.empty = list(servings), seed, empty
         self._buckets = {serving.folder: _buckets(root / serving.folder) for serving in servings}
-        self._hashes = {shard.autoencoder for found in self._buckets.values() for bucket in found for shard in bucket.shards}
+        self._hashes: set[str] = {shard.autoencoder for found in self._buckets.values() for bucket in found for shard in bucket.shards}
         if len(self._hashes) > 1:
             raise UsageError(f"The shards under {root} come from {len(self._hashes)} different autoencoders; keep those of one.")
 

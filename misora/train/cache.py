@@ -67,7 +67,7 @@ def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds
             write_shard(path, torch.cat(latents), torch.stack(labels), records, kinds=kinds, autoencoder=hash)
             written += len(records)
             for pile in (latents, labels, records):
-                pile.clear()  # type: ignore[attr-defined]
+                pile.clear()
 
     for group in _chunks((clip for clip in clips if clip.truth is not None and len(clip.truth.graph.cards) == 1), 4):
         latents.append(encode(autoencoder, [clip.frames for clip in group], kinds))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from misora.client.errors import CheckpointError
@@ -51,27 +52,45 @@ class Budget:
 
 
 def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False) -> int:
-    """Train, resuming from ``folder`` if it holds a state; returns the number of steps done in all."""
+    """Train, resuming from ``folder`` if it holds a state; returns the number of steps done in all.
+
+    Where several processes train together, the first one alone keeps the time, saves, looks and logs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     number = _resume(learner, folder / "state.pt")
+    log = _Log(folder, quiet) if leads() else None
     started = saved = time.monotonic()
-    log = _Log(folder, quiet)
-    while budget.steps is None or number < budget.steps:
+    over = False
+    while not over and (budget.steps is None or number < budget.steps):
         figures = learner.step(number)
         number += 1
-        log.write(number, figures)
         now = time.monotonic()
-        over = budget.minutes is not None and now - started > budget.minutes * 60
-        if over or now - saved > budget.checkpoint_seconds:
-            save_state(learner, folder / "state.pt", number)
-            log.show(number, learner.look())
-            saved = time.monotonic()
-        if over:
-            break
-    else:
+        over = agreed(budget.minutes is not None and now - started > budget.minutes * 60)
+        if log is not None:
+            log.write(number, figures)
+            if not over and now - saved > budget.checkpoint_seconds:
+                save_state(learner, folder / "state.pt", number)
+                log.show(number, learner.look())
+                saved = time.monotonic()
+    if log is not None:
         save_state(learner, folder / "state.pt", number)
-    log.close()
+        log.show(number, learner.look())
+        log.close()
     return number
+
+
+def leads() -> bool:
+    """Whether this is the only process that trains, or the first of several."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def agreed(answer: bool) -> bool:
+    """The first process's answer, in all of them."""
+    if not dist.is_initialized():
+        return answer
+    shared = torch.tensor(float(answer))
+    dist.broadcast(shared, 0)
+    return bool(shared.item())
 
 
 def save_state(learner: Learner, path: Path, number: int) -> None:
@@ -98,12 +117,12 @@ class _Log:
     def __init__(self, folder: Path, quiet: bool) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.board = SummaryWriter(folder / "board")  # type: ignore[no-untyped-call]
+        self.board = SummaryWriter(folder / "board")
         self.quiet, self.shown, self.sums, self.count = quiet, time.monotonic(), dict[str, float](), 0
 
     def write(self, number: int, figures: dict[str, float]) -> None:
         for name, value in figures.items():
-            self.board.add_scalar(name, value, number)  # type: ignore[no-untyped-call]
+            self.board.add_scalar(name, value, number)
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
         passed = time.monotonic() - self.shown
@@ -115,11 +134,11 @@ class _Log:
 
     def show(self, number: int, look: Look) -> None:
         for name, value in look.figures.items():
-            self.board.add_scalar(name, value, number)  # type: ignore[no-untyped-call]
+            self.board.add_scalar(name, value, number)
         for name, sheet in look.sheets.items():
-            self.board.add_image(name, sheet, number, dataformats="HWC")  # type: ignore[no-untyped-call]
+            self.board.add_image(name, sheet, number, dataformats="HWC")
         if look.figures and not self.quiet:
             print("  ".join([f"step {number}", *(f"{name} {value:.4g}" for name, value in look.figures.items())]), flush=True)
 
     def close(self) -> None:
-        self.board.close()  # type: ignore[no-untyped-call]
+        self.board.close()

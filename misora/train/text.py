@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from misora.model import checkpoint
 from misora.model.text import PAD, TextConfig, TextEncoder, Tokenizer
+from misora.train.muon import Muon
 from misora.words.graph import SceneGraph
 from misora.words.known import lexicon
 from misora.words.labels import CLASSES, SCENERY_CLASSES, THING_CLASSES, THINGS, labels
@@ -45,6 +46,7 @@ class ReadingConfig:
     alignment: float = 2.0
     noise: float = 0.15
     nothing: float = 0.01  # chance of the empty text, of which nothing is told
+    half: bool = True  # compute in bfloat16
     seed: int = 0
 
 
@@ -124,29 +126,46 @@ def loss_of(encoder: TextEncoder, heads: Heads, tokens: Tensor, told: Tensor, al
 
 
 def pretrain_text(
-    graphs: Graphs, config: ReadingConfig, *, model: TextConfig | None = None, report: Callable[[int, float, float], None] | None = None
+    graphs: Graphs,
+    config: ReadingConfig,
+    *,
+    model: TextConfig | None = None,
+    start: tuple[TextEncoder, Heads] | None = None,
+    report: Callable[[int, float, float], None] | None = None,
 ) -> tuple[TextEncoder, Heads]:
-    """An encoder that reads captions of ``graphs``, and its heads. ``report(step, loss, apart)`` is called every 50 steps.
+    """An encoder that reads captions of ``graphs``, and its heads; ``start`` goes on with an earlier result.
 
-    The learning rate rises for ``warm_up`` steps, stays, and falls to zero over the second half.
+    The learning rate rises for ``warm_up`` steps, stays, and falls to zero over the second half. ``report(step, loss, apart)`` is
+    called every 50 steps.
     """
     torch.manual_seed(config.seed)
-    encoder = TextEncoder(model or text_config())
-    heads = Heads(encoder.config.out)
-    optimizer = torch.optim.AdamW([*encoder.parameters(), *heads.parameters()], lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    batches = iter(DataLoader(Readings(graphs, encoder.tokenizer, config), batch_size=None, num_workers=1, prefetch_factor=4))
+    encoder = start[0].train() if start else TextEncoder(model or text_config())
+    heads = start[1].train() if start else Heads(encoder.config.out)
+    optimizers = _optimizers(encoder, heads, config.rate)
+    weights = [*encoder.parameters(), *heads.parameters()]
+    batches = iter(DataLoader(Readings(graphs, encoder.tokenizer, config), batch_size=None, num_workers=1, prefetch_factor=8))
     for step in range(config.steps):
-        slope = min((step + 1) / config.warm_up, 2 * (1 - step / config.steps), 1)
-        optimizer.param_groups[0]["lr"] = config.rate * slope
         tokens, told = next(batches)
-        loss, apart = loss_of(encoder, heads, tokens, told, config.alignment)
-        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.half):
+            loss, apart = loss_of(encoder, heads, tokens, told, config.alignment)
+        encoder.zero_grad()
+        heads.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_([*encoder.parameters(), *heads.parameters()], 1.0)
-        optimizer.step()
+        nn.utils.clip_grad_norm_(weights, 5.0)  # texts of many things weigh no more than texts of one
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = config.rate * min((step + 1) / config.warm_up, 2 * (1 - step / config.steps), 1)
+            optimizer.step()
         if report and step % 50 == 0:
             report(step, loss.item(), apart.item())
     return encoder.eval(), heads.eval()
+
+
+def _optimizers(encoder: TextEncoder, heads: Heads, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers, AdamW for everything else."""
+    hidden = [p for name, p in encoder.named_parameters() if name.endswith("weight") and p.ndim == 2 and "embedding" not in name]
+    chosen = set(map(id, hidden))
+    others = [p for p in (*encoder.parameters(), *heads.parameters()) if id(p) not in chosen]
+    return [Muon(hidden, lr=rate, weight_decay=0.01), torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True)]
 
 
 @torch.no_grad()
