@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from misora.words.graph import COLOURS
 from misora.world.make import make_clip
 from misora.world.render import draw
-from misora.world.scenes import CORE, FULL, STILL
+from misora.world.scenes import CORE, FULL, STILL, Mix
 from misora.world.shot import Body, Shot
 
 SHAPES = "ball", "cube", "cylinder"
@@ -34,9 +35,9 @@ def passing(bodies: int, frames: int) -> Shot:
         style="realistic",
         texture_seed=1,
         positions=positions,
-        orientations=np.float32([1, 0, 0, 0]) * np.ones((frames, bodies, 1), np.float32),
+        orientations=np.array([1, 0, 0, 0], np.float32) * np.ones((frames, bodies, 1), np.float32),
         present=np.ones((frames, bodies), bool),
-        camera=np.float32([[0, -5.2, 1.7, 0, 0, 0.55, 21]]).repeat(frames, 0),
+        camera=np.array([[0, -5.2, 1.7, 0, 0, 0.55, 21]], np.float32).repeat(frames, 0),
     )
 
 
@@ -52,17 +53,28 @@ def rate(work: Callable[[int], int], budget: float) -> float:
     return float(np.median(rates))
 
 
+def drawn(shot: Shot, height: int, width: int, _: int) -> int:
+    """Draw a shot; how many frames it has."""
+    return len(draw(shot, height=height, width=width)[0])
+
+
+def made(mix: Mix, seconds: float, size: tuple[int, int], seed: int) -> int:
+    """Make the clip of a seed; how many frames it has."""
+    return len(make_clip(seed, mix, seconds=seconds, size=size).frames)
+
+
 def main() -> None:
+    """Print the table."""
     budget = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     for height, width in ((128, 128), (96, 176)):
         size = height, width
         for bodies in (1, 2, 3):
             for frames in (1, 49):
                 shot = passing(bodies, frames)
-                speed = rate(lambda _, shot=shot, h=height, w=width: len(draw(shot, height=h, width=w)[0]), budget)
+                speed = rate(partial(drawn, shot, height, width), budget)
                 print(f"{height} x {width}, {bodies} bodies, {frames:2} frames, drawing alone: {speed:7.0f} frames/s/core", flush=True)
         for name, mix, seconds in (("core", CORE, 4.0), ("full", FULL, 4.0), ("still", STILL, 0.0)):
-            speed = rate(lambda i, mix=mix, s=seconds, size=size: len(make_clip(i, mix, seconds=s, size=size).frames), budget)
+            speed = rate(partial(made, mix, seconds, size), budget)
             print(f"{height} x {width}, clips of the mix {name!r}, dynamics included: {speed:7.0f} frames/s/core", flush=True)
 
 

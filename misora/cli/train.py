@@ -28,8 +28,10 @@ def add_parser(verbs: Any) -> None:
             action.add_argument("--recipe", default="night", metavar="NAME", help="tiny, night, gpu (transformer: also frames, short)")
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
-    action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (default for night and gpu: --model)")
-    action.add_argument("--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)")
+    action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (night, gpu: --model)")
+    action.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)"
+    )
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 
 
