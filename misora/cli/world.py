@@ -57,7 +57,7 @@ def _write_latents(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
     from misora.model.weights import folder_of, load_autoencoder
     from misora.train.cache import fill, kinds_of
 
-    autoencoder, digest = load_autoencoder(folder_of(args.latents))
+    autoencoder, digest = load_autoencoder(folder_of(args.latents, ("autoencoder",)))
     name = f"{args.mix}-{args.size}-{args.seed:08d}"
     return fill(args.folder, clips, autoencoder, kinds=kinds_of(args.seconds), hash=digest, name=name)
 
@@ -70,7 +70,7 @@ def _write_files(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
     from misora.words.tell import tell
 
     count = 0
-    for count, clip in enumerate(clips, 1):  # noqa: B007
+    for count, clip in enumerate(clips, 1):
         assert clip.truth is not None
         seed = args.seed + count - 1
         frames = torch.from_numpy(clip.frames)  # t h w 3

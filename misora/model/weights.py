@@ -32,13 +32,13 @@ class Weights:
     dtype: torch.dtype = torch.float32
 
 
-def folder_of(model: str | Path) -> Path:
-    """The folder of a model: ``embedded`` or a path that holds the three files. Raises CheckpointError."""
+def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
+    """The folder of a model: ``embedded`` or a path that holds the ``files`` that are needed. Raises CheckpointError."""
     folder = EMBEDDED if str(model) == "embedded" else Path(model)
-    missing = [name for name in FILES if not (folder / f"{name}.safetensors").is_file()]
+    missing = [name for name in files if not (folder / f"{name}.safetensors").is_file()]
     if missing:
         where = "this installation" if folder == EMBEDDED else str(folder)
-        raise CheckpointError(f"There is no {missing[0]}.safetensors in {where}; give --model a folder with {', '.join(FILES)}.")
+        raise CheckpointError(f"There is no {missing[0]}.safetensors in {where}; give --model a folder with {', '.join(files)}.")
     return folder
 
 

@@ -37,7 +37,7 @@ class PretrainRecipe:
     servings: tuple[Serving, ...]
     seed: int = 0
     matrix_rate: float = 2e-3
-    vector_rate: float = 1e-3
+    vector_rate: float = 2e-3
     warmup: int = 100
     average: float = 0.998
     level_mean: float = 1.2

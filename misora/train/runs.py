@@ -144,7 +144,7 @@ def _transformer(folder: Path, wish: Wish) -> str:
     if wish.recipe not in RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the transformer; take one of {', '.join(RECIPES)}.")
     recipe = RECIPES[wish.recipe]()
-    model = weights.folder_of(wish.model)
+    model = weights.folder_of(wish.model, ("autoencoder", "text"))
     autoencoder, hash = weights.load_autoencoder(model)
     loader = Loader(wish.data, recipe.servings, seed=recipe.seed)
     if loader.autoencoder != hash:
@@ -153,7 +153,7 @@ def _transformer(folder: Path, wish: Wish) -> str:
     learner = Pretrainer(recipe, loader, weights.load_text(model), wish.device, held_out)
     begin = wish.begin or (wish.model if wish.recipe in CONTINUING else None)
     if begin is not None:
-        learner.begin_from(checkpoint.load(weights.folder_of(begin) / "transformer.safetensors")[0])
+        learner.begin_from(checkpoint.load(weights.folder_of(begin, ("transformer",)) / "transformer.safetensors")[0])
     learner.look_at = lambda network: _look(learner, network, autoencoder)
     started = time.monotonic()
     steps = train(learner, folder, Budget(steps=wish.steps, minutes=wish.minutes))
@@ -190,7 +190,7 @@ def _record(learner: Pretrainer, wish: Wish, autoencoder: str, steps: int, secon
 @torch.no_grad()
 def _look(learner: Pretrainer, network: Transformer, autoencoder: Autoencoder) -> Look:
     """The held-out loss and a sheet of samples."""
-    kinds = max((serving.frames for serving in learner.recipe.servings))
+    kinds = max(serving.frames for serving in learner.recipe.servings)
     h, w = learner.loader.batch(0).latents.shape[-2:]
     clips = draw_samples(network, autoencoder, learner.text, PROMPTS, kinds="S" + "G" * (kinds - 1), size=(8 * h, 8 * w))
     return Look(figures={"held-out loss": learner.held_out_loss()}, sheets={"samples": sheet(clips)})
