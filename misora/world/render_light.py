@@ -46,7 +46,7 @@ Table = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Triple = tuple[float, float, float]
 
-NEARNESS = 2.5  # radii out to which a body darkens its surroundings
+NEARNESS = 2.0  # radii out to which a body darkens its surroundings
 STAGE, BACK = 3.0, 9.0  # metres from the middle: where the floor begins to melt into the sky, and where it has
 
 
@@ -131,7 +131,7 @@ def openness(own: int, x: float, y: float, z: float, nx: float, ny: float, nz: f
                 facing = (nx * vx + ny * vy + nz * vz) / r
                 fade = 1.0 - square / (NEARNESS * NEARNESS)
                 square = max(square, 1.0)
-                free *= 1.0 - 0.8 * fade * fade * min(1.0, max(0.0, facing) / (square * math.sqrt(square)))
+                free *= 1.0 - 0.8 * fade * min(1.0, max(0.0, facing) / (square * math.sqrt(square)))
     return free
 
 
@@ -139,7 +139,8 @@ def openness(own: int, x: float, y: float, z: float, nx: float, ny: float, nz: f
 def sky(dz: float, look: Table, channel: int) -> float:
     """Linear light of the sky, or of the far end of the floor, in a direction with slope dz."""
     high = smooth(-0.1, 0.6, dz)
-    return look[HORIZON + channel] * (1.0 - high) + look[ZENITH + channel] * high
+    light: float = look[HORIZON + channel] * (1.0 - high) + look[ZENITH + channel] * high
+    return light
 
 
 @compiled
@@ -164,8 +165,8 @@ def ripple(u: float, v: float, camera: Table, wave: Table) -> float:
     flat = 1.0 / math.sqrt(dx * dx + dy * dy + 1e-12)
     along, across = abs(wave[0] * dx + wave[1] * dy) * flat / -dz, abs(wave[0] * dy - wave[1] * dx) * flat
     cycles = ground * camera[NATIVE] * max(along, across)
-    fade = min(1.0, max(0.0, 2.0 - 8.0 * cycles))
-    return wave[3] * fade * cosine(wave[0] * (camera[EYE] + ground * dx) + wave[1] * (camera[EYE + 1] + ground * dy) + wave[2])
+    share: float = wave[3] * min(1.0, max(0.0, 2.0 - 8.0 * cycles))
+    return share * cosine(wave[0] * (camera[EYE] + ground * dx) + wave[1] * (camera[EYE + 1] + ground * dy) + wave[2])
 
 
 @compiled
@@ -173,7 +174,7 @@ def lit(facing: float, look: Table) -> float:
     """Sunlight on a face that is turned to the sun by the cosine ``facing``, in the shot's style."""
     facing = max(0.0, (facing + look[WRAP]) / (1.0 + look[WRAP]))
     if look[BANDS] > 0.0:
-        return 0.45 * smooth(0.10, 0.16, facing) + 0.45 * smooth(0.55, 0.61, facing)
+        return 0.45 * smooth(0.05, 0.2, facing) + 0.45 * smooth(0.5, 0.65, facing)
     return facing
 
 

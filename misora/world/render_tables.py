@@ -85,9 +85,11 @@ def look_tables(shot: Shot) -> tuple[Table, Table]:
 def _sun(light: Light, side: float, turn: float) -> Table:
     x, y, z = light.sun
     sun = np.array([side * (x * math.cos(turn) - y * math.sin(turn)), x * math.sin(turn) + y * math.cos(turn), z])
-    return sun / np.linalg.norm(sun)
+    unit: Table = sun / np.linalg.norm(sun)
+    return unit
 
 
 def linear(colour: Colour) -> Table:
     """Linear light of a display colour, under the renderer's own gamma of two."""
-    return np.square(np.array(colour))
+    light: Table = np.square(np.array(colour))
+    return light

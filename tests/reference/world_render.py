@@ -131,14 +131,14 @@ def open_share(shot: Shot, frame: int, own: int, points: Array, normals: Array) 
             toward = (shot.positions[frame, i] - points) / np.cbrt(np.prod(body.half))  # n 3
             distance = np.linalg.norm(toward, axis=1)
             cover = ((normals * toward).sum(1).clip(0) / np.maximum(distance, 1) ** 3).clip(0, 1)
-            left *= 1 - 0.8 * (1 - (distance / 2.5) ** 2).clip(0) ** 2 * cover
+            left *= 1 - 0.8 * (1 - (distance / 2) ** 2).clip(0) * cover
     return left
 
 
 def facing_sun(shot: Shot, cosine: Array) -> Array:
     style = STYLES[shot.style]
     cosine = ((cosine + style.wrap) / (1 + style.wrap)).clip(0)
-    return 0.45 * ramp(0.10, 0.16, cosine) + 0.45 * ramp(0.55, 0.61, cosine) if style.bands else cosine
+    return 0.45 * ramp(0.05, 0.2, cosine) + 0.45 * ramp(0.5, 0.65, cosine) if style.bands else cosine
 
 
 def stage(shot: Shot, frame: int, camera: Array, rays: Array) -> Array:
