@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from misora.data.clip import Clip, Truth
 from misora.words.graph import SceneGraph, is_held_out
@@ -32,11 +34,15 @@ def make_clip(
     With ``held_out`` only scenes of the measuring side of the split, else only of the training side. All that its graph says is true in it.
     """
     picture = Picture(seconds=seconds, frame_rate=frame_rate, size=size)
+    return next(clip for shot, truth in staged_scenes(seed, mix, picture, held_out=held_out) if (clip := shoot(shot, truth, picture)))
+
+
+def staged_scenes(seed: int, mix: Mix, picture: Picture, *, held_out: bool = False) -> Iterator[tuple[Shot, Truth]]:
+    """Without end, the scenes that may become the seed's clip, not drawn yet: the first of which ``with_masks`` makes something is it."""
     for number in itertools.count():
-        clip = _draw(np.random.default_rng([seed, number]), mix, picture, held_out)
-        if clip:
-            return clip
-    raise AssertionError
+        scene = _scene(np.random.default_rng([seed, number]), mix, picture, held_out)
+        if scene:
+            yield scene
 
 
 def render_graph(
@@ -68,16 +74,20 @@ def shoot(shot: Shot, truth: Truth, picture: Picture) -> Clip | None:
     """The shot drawn, with masks and visibility in its truth; None where something told cannot be seen."""
     from misora.world.render import draw  # compiled when first imported: a shot without pixels does not wait for it
 
-    height, width = picture.size
-    frames, ids = draw(shot, height=height, width=width)  # t h w 3, t h w
-    shares = np.stack([np.bincount(image.ravel(), minlength=len(shot.bodies) + 1)[1:] for image in ids]) / (height * width)  # t k
+    frames, ids = draw(shot, height=picture.size[0], width=picture.size[1])  # t h w 3, t h w
+    seen = with_masks(truth, ids, picture)
+    return Clip(frames=frames, frame_rate=picture.frame_rate, truth=seen) if seen else None
+
+
+def with_masks(truth: Truth, ids: npt.NDArray[np.uint8], picture: Picture) -> Truth | None:
+    """The truth with its masks (t h w, as ``draw`` returns them) and what is visible; None where something told cannot be seen."""
+    bodies = truth.positions.shape[1]
+    shares = np.stack([np.bincount(image.ravel(), minlength=bodies + 1)[1:] for image in ids]) / ids[0].size  # t k
     seen = dataclasses.replace(truth, visible=shares.astype(np.float32), masks=ids)
-    if false_claims(seen, picture.frame_rate, picture.aspect):
-        return None
-    return Clip(frames=frames, frame_rate=picture.frame_rate, truth=seen)
+    return None if false_claims(seen, picture.frame_rate, picture.aspect) else seen
 
 
-def _draw(rng: np.random.Generator, mix: Mix, picture: Picture, held_out: bool) -> Clip | None:
+def _scene(rng: np.random.Generator, mix: Mix, picture: Picture, held_out: bool) -> tuple[Shot, Truth] | None:
     """One scene of the mix; sometimes it is cut out of a long one. None where it could not be made true."""
     long = picture.seconds > 0.0 and rng.random() < mix.long
     length = LONG + round(16.0 * rng.random()) / 4.0 if long else picture.seconds
@@ -91,8 +101,8 @@ def _draw(rng: np.random.Generator, mix: Mix, picture: Picture, held_out: bool) 
         part = window(shot, truth, first, picture)
         part = (part[0], _told_anew(part[1], picture))
         if _holds(part[1], picture, held_out):
-            return shoot(*part, picture)
-    return None if long else shoot(shot, truth, picture)
+            return part
+    return None if long else (shot, truth)
 
 
 def _holds(truth: Truth, picture: Picture, held_out: bool) -> bool:

@@ -9,7 +9,8 @@ import pytest
 
 from misora.words.graph import Act, Card, Relation, SceneGraph, Thing, is_held_out, mirrored
 from misora.world.claims import false_claims
-from misora.world.make import Unstageable, make_clip, make_shot, render_graph
+from misora.world.make import Unstageable, make_clip, make_shot, render_graph, staged_scenes, with_masks
+from misora.world.render import draw
 from misora.world.scenes import CORE, FULL, STILL
 from misora.world.takes import Picture
 
@@ -48,6 +49,17 @@ def test_a_single_frame_shows_all_things_at_any_aspect(size: tuple[int, int]) ->
 def test_the_held_out_side_can_be_made() -> None:
     truth = make_clip(0, STILL, seconds=0.0, size=TINY, held_out=True).truth
     assert truth is not None and is_held_out(truth.graph)
+
+
+def test_a_scene_drawn_elsewhere_becomes_the_same_clip() -> None:
+    picture = Picture(seconds=0.0, size=TINY)
+    clip = make_clip(5, STILL, seconds=0.0, size=TINY)
+    assert clip.truth is not None
+    for shot, truth in staged_scenes(5, STILL, picture):
+        seen = with_masks(truth, draw(shot, height=TINY[0], width=TINY[1])[1], picture)
+        if seen:
+            assert seen.graph == clip.truth.graph and np.array_equal(seen.masks, clip.truth.masks)
+            break
 
 
 def test_a_mirrored_sentence_is_not_true_of_the_clip() -> None:

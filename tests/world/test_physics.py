@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from misora.world.physics import GRAVITY, Burst, Kick, Record, Solid, simulate
+from misora.world.physics import GRAVITY, Burst, Kick, Record, Solid, rest, simulate
 
 BALL = Solid(shape="ball", half=(0.3, 0.3, 0.3), position=(0.0, 0.0, 0.3))
 CUBE = Solid(shape="cube", half=(0.3, 0.3, 0.3), position=(0.0, 0.0, 0.3))
@@ -97,6 +97,14 @@ def test_a_burst_leaves_only_pieces_behind() -> None:
 def test_what_stands_stays(shape: str) -> None:
     still = record(dataclasses.replace(CUBE, shape=shape), seconds=2.0)
     assert np.abs(still.positions - still.positions[0]).max() < 0.003
+
+
+@pytest.mark.parametrize("shape", ["ball", "cube", "cylinder", "cone", "pyramid", "block"])
+def test_placing_without_simulating_equals_simulating(shape: str) -> None:
+    standing = dataclasses.replace(CUBE, shape=shape, position=(0.4, -0.2, 0.3))
+    fast, slow = rest([standing], frames=13), record(standing, seconds=0.5)
+    for name in ("positions", "orientations", "masses_at", "velocities"):
+        assert np.allclose(getattr(fast, name), getattr(slow, name), atol=0.004 if name != "velocities" else 0.05)
 
 
 def test_the_same_scene_moves_the_same_way_twice() -> None:
