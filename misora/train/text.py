@@ -70,7 +70,7 @@ class Readings(IterableDataset[tuple[Tensor, Tensor]]):
     def _row(self, rng: np.random.Generator, dice: random.Random) -> tuple[list[int], list[int], list[int]]:
         if dice.random() < self.config.nothing:
             return self.tokenizer(""), self.tokenizer(""), [0] * len(CLASSES)
-        graph = self.graphs(rng)
+        graph = _as_asked(self.graphs(rng), dice)
         languages: tuple[Language, Language] = dice.choice((("en", "ja"), ("ja", "en"), ("en", "en"), ("ja", "ja")))
         telling = tell(graph, dice.randrange(len(graph.cards)), dice, languages[0])
         other = word(telling.told, dice, languages[1], terse=dice.random() < 0.25)
@@ -85,6 +85,18 @@ class Readings(IterableDataset[tuple[Tensor, Tensor]]):
         parts = text.split(" ")
         parts.insert(dice.randint(0, len(parts)), strange)
         return " ".join(parts)
+
+
+def _as_asked(graph: SceneGraph, dice: random.Random) -> SceneGraph:
+    """Now and then what the world never draws but a prompt may say: things that look alike, deeds in no told direction."""
+    if dice.random() < 0.08:
+        graph = dataclasses.replace(graph, things=graph.things[:1] * len(graph.things))
+    if dice.random() < 0.12:
+        cards = [
+            dataclasses.replace(card, acts=tuple(dataclasses.replace(act, direction=None) for act in card.acts)) for card in graph.cards
+        ]
+        graph = dataclasses.replace(graph, cards=tuple(cards))
+    return graph
 
 
 class Heads(nn.Module):
