@@ -1,0 +1,93 @@
+"""A clip in, tracked and named objects out, by colours and outlines alone: no network; it knows nothing of prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from misora.evals.background import LIFT, LOGS
+from misora.evals.features import REACH, Crop
+from misora.evals.naming import name, nearest_tones
+from misora.evals.segment import LEAST, Regions, segment
+from misora.evals.tracks import Parse, Sight, link
+
+MARGIN = REACH + 1  # pixels around a region that its crop shows
+SOLID = 0.89  # of its convex hull that a single thing fills, pixel stairs included
+SECOND = 0.12  # of a region, at least, in another colour: two things that overlap
+
+
+def parse(frames: np.ndarray) -> Parse:
+    """Objects of ``frames`` uint8 [t, h, w, 3], a clip of native size whose camera stands still, followed through time."""
+    regions = segment(frames)
+    sights: list[list[Sight]] = [[] for _ in frames]
+    for number in range(len(regions.frame)):
+        for sight in _sights(frames, regions, number):
+            sights[sight.frame].append(sight)
+    return link(sights, frames.shape[1:3])
+
+
+def _sights(frames: np.ndarray, regions: Regions, number: int) -> list[Sight]:
+    """The objects of one region: one, or several where colours show that it is made of overlapping things."""
+    crop, corner = crop_of(frames, regions, number)
+    frame = int(regions.frame[number])
+    parts = _parts(crop) if _compound(crop) else [crop]
+    return [_sight(part, corner, frame, frames.shape[1:3], alone=len(parts) == 1) for part in parts]
+
+
+def crop_of(frames: np.ndarray, regions: Regions, number: int) -> tuple[Crop, tuple[int, int]]:
+    """Region ``number`` (from 0) with its margin, and the crop's top left corner as (y, x)."""
+    frame = regions.frame[number]
+    down, across = regions.slices[number]
+    window = (
+        frame,
+        slice(max(0, down.start - MARGIN), down.stop + MARGIN),
+        slice(max(0, across.start - MARGIN), across.stop + MARGIN),
+    )
+    labels = regions.labels[window]  # h w
+    pixels = frames[window]  # h w 3
+    stage = np.exp(LOGS[pixels] - regions.contrast[window]) - LIFT  # h w 3
+    mask = labels == number + 1
+    crop = Crop(mask=mask, others=(labels > 0) & ~mask, pixels=pixels.astype(np.float32), stage=stage)
+    return crop, (window[1].start, window[2].start)
+
+
+def _compound(crop: Crop) -> bool:
+    """Whether the outline is dented: every thing of the slice is convex, so two must overlap."""
+    ys, xs = np.nonzero(crop.mask & ~ndimage.binary_erosion(crop.mask))
+    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
+    return bool(crop.mask.sum() < SOLID * ConvexHull(corners).volume)
+
+
+def _parts(crop: Crop) -> list[Crop]:
+    """The crop itself, or one crop for each colour that fills a connected part of it."""
+    ys, xs = np.nonzero(crop.mask)
+    tones = np.full(crop.mask.shape, -1)
+    tones[ys, xs] = nearest_tones(crop.pixels[ys, xs])
+    masks = []
+    for tone in np.flatnonzero(np.bincount(tones[tones >= 0]) > max(LEAST, SECOND * len(ys))):
+        solid = ndimage.binary_opening(tones == tone, iterations=2)
+        labels, count = ndimage.label(solid)
+        masks += [labels == i for i in range(1, count + 1) if (labels == i).sum() > max(LEAST, SECOND * len(ys))]
+    if len(masks) < 2:
+        return [crop]
+    return [Crop(mask=mask, others=crop.others | (crop.mask & ~mask), pixels=crop.pixels, stage=crop.stage) for mask in masks]
+
+
+def _sight(crop: Crop, corner: tuple[int, int], frame: int, size: tuple[int, int], *, alone: bool) -> Sight:
+    """What one crop shows. A thing cut off by the border or by another thing is named by its colour only."""
+    ys, xs = np.nonzero(crop.mask)
+    top, left = int(ys.min()) + corner[0], int(xs.min()) + corner[1]
+    bottom, right = int(ys.max()) + corner[0] + 1, int(xs.max()) + corner[1] + 1
+    whole = alone and top > 0 and left > 0 and bottom < size[0] and right < size[1]
+    tone, shape, fault = name(crop)
+    return Sight(
+        frame=frame,
+        centre=((left + right) / 2, (top + bottom) / 2),
+        box=(left, top, right, bottom),
+        area=len(ys),
+        colour=tone,
+        shape=shape,
+        clear=whole,
+        fault=fault if whole else None,
+    )

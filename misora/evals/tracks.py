@@ -1,0 +1,135 @@
+"""Objects followed through a clip: linking what single frames show into tracks; it knows nothing of pixels or prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sight:
+    """One object in one frame. Pixels, x to the right, y down. ``fault``: why it is rejected, None for a sound one."""
+
+    frame: int
+    centre: tuple[float, float]
+    box: tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are one past the last pixel
+    area: int
+    colour: str
+    shape: str
+    clear: bool  # stands free of other objects and of the picture's border
+    fault: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Track:
+    """One object through the clip: its name by majority, where it was, and whether it was sound all the way."""
+
+    colour: str
+    shape: str
+    sound: bool
+    width: float  # median side of its box, pixels
+    frames: np.ndarray  # [n] int
+    centres: np.ndarray  # [n, 2] float x, y
+    clear: np.ndarray  # [n] bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parse:
+    """All tracks of a clip, and how many objects each frame shows (one hidden behind another counts)."""
+
+    tracks: tuple[Track, ...]
+    counts: np.ndarray  # [t] int
+
+
+FAULTY_SHARE = 0.15  # of the frames in which an object stands clear: more faults than that and the track is rejected
+
+
+def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
+    """Tracks through ``sights`` (one list a frame) of pictures of ``size`` (h, w): nearest of the same colour first."""
+    chains: list[list[Sight]] = []
+    for frame in sights:
+        _extend(chains, frame)
+    counts = np.zeros(len(sights), dtype=np.int64)
+    for chain in chains:
+        for present in _presence(chain, chains, len(sights), size):
+            counts[present] += 1
+    return Parse(tracks=tuple(_track(chain) for chain in chains), counts=counts)
+
+
+def _extend(chains: list[list[Sight]], frame: list[Sight]) -> None:
+    """Append each sight of a frame to the chain that it continues, or begin a new one."""
+    pairs = sorted(
+        ((_distance(chain, sight), i, j) for i, chain in enumerate(chains) for j, sight in enumerate(frame)),
+        key=lambda pair: pair[0],
+    )
+    taken: set[int] = set()
+    used: set[int] = set()
+    for distance, i, j in pairs:
+        if i in taken or j in used or distance > 1:
+            continue
+        chains[i].append(frame[j])
+        taken.add(i)
+        used.add(j)
+    chains.extend([sight] for j, sight in enumerate(frame) if j not in used)
+
+
+def _distance(chain: list[Sight], sight: Sight) -> float:
+    """How unlikely the sight is to continue the chain; above 1: it does not. Another colour costs much, but flicker is allowed."""
+    last = chain[-1]
+    gap = sight.frame - last.frame
+    vx, vy = 0.0, 0.0
+    if len(chain) > 1 and last.frame - chain[-2].frame == 1:
+        vx, vy = last.centre[0] - chain[-2].centre[0], last.centre[1] - chain[-2].centre[1]
+    away = np.hypot(sight.centre[0] - last.centre[0] - vx * gap, sight.centre[1] - last.centre[1] - vy * gap)
+    reach = (12 + 0.6 * np.sqrt(last.area)) * (1 if gap == 1 else 1.5)
+    name = Counter(s.colour for s in chain[-9:]).most_common(1)[0][0]
+    return float(away / reach + (0.0 if sight.colour == name else 0.6))
+
+
+def _presence(chain: list[Sight], chains: list[list[Sight]], length: int, size: tuple[int, int]) -> list[int]:
+    """The frames in which the object counts as there: seen, or hidden by another one, or out of the picture."""
+    seen = {sight.frame for sight in chain}
+    gaps = [t for t in range(length) if t not in seen]
+    return sorted(seen | {t for t in gaps if _excused(chain, t, chains, size)})
+
+
+def _excused(chain: list[Sight], t: int, chains: list[list[Sight]], size: tuple[int, int]) -> bool:
+    """Whether the object may be unseen at frame ``t``: it last touched the border or another object, or next does so."""
+    before = next((sight for sight in reversed(chain) if sight.frame < t), None)
+    after = next((sight for sight in chain if sight.frame > t), None)
+    others = [sight for other in chains if other is not chain for sight in other]
+    return any(
+        _touches_border(near, size) or any(o.frame in (near.frame, t) and _overlap(near, o) for o in others)
+        for near in (before, after)
+        if near is not None
+    )
+
+
+def _touches_border(sight: Sight, size: tuple[int, int]) -> bool:
+    left, top, right, bottom = sight.box
+    return left <= 2 or top <= 2 or right >= size[1] - 2 or bottom >= size[0] - 2
+
+
+def _overlap(a: Sight, b: Sight, slack: int = 3) -> bool:
+    """Whether two boxes touch, give or take ``slack`` pixels."""
+    return (
+        a.box[0] - slack < b.box[2] and b.box[0] - slack < a.box[2] and a.box[1] - slack < b.box[3] and b.box[1] - slack < a.box[3]
+    )
+
+
+def _track(chain: list[Sight]) -> Track:
+    clear = [sight for sight in chain if sight.clear] or chain
+    sound = [sight for sight in clear if sight.fault is None]
+    votes = sound or clear
+    sides = [max(s.box[2] - s.box[0], s.box[3] - s.box[1]) for s in clear]
+    return Track(
+        colour=Counter(sight.colour for sight in votes).most_common(1)[0][0],
+        shape=Counter(sight.shape for sight in votes).most_common(1)[0][0],
+        sound=len(clear) - len(sound) <= FAULTY_SHARE * len(clear),
+        width=float(np.median(sides)),
+        frames=np.array([sight.frame for sight in chain]),
+        centres=np.array([sight.centre for sight in chain]),
+        clear=np.array([sight.clear for sight in chain]),
+    )
