@@ -1,0 +1,78 @@
+"""Seconds from a prompt to a file: cold, warm, stage by stage, with peak memory, beside the machine's own matrix product in the same run.
+
+    python -m bench.generate [--model NAME|FOLDER] [--runs 3] [--prompt TEXT]
+
+Cold is the whole command in a new process; warm is a second request to networks in memory. It knows nothing of how good a clip is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import misora
+from bench.transformer import gemm_peak
+from misora.render.engine import Misora
+
+PROMPT = "a red ball bounces on a wooden floor"
+
+
+def cold(prompt: str, model: str, out: Path) -> tuple[float, float]:
+    """Wall seconds from the start of ``misora generate`` to its end, and the peak of its resident memory in GB."""
+    command = [sys.executable, "-m", "misora", "generate", prompt, "--model", model, "--seed", "0", "--out", str(out), "--force", "--quiet"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}")
+    return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def warm(engine: Misora, prompt: str, out: Path) -> dict[str, float]:
+    """Wall seconds of each stage of one request, in the order in which they end."""
+    stages: dict[str, float] = {}
+    last = time.perf_counter()
+
+    def lap(stage: str, *_: int) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        stages[stage] = stages.get(stage, 0.0) + now - last
+        last = now
+
+    video = engine.generate(prompt, seed=0, progress=lap)
+    lap("decoding")
+    video.save(out)
+    lap("writing")
+    return stages
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--prompt", default=PROMPT)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "bench.mp4"
+        colds = [cold(options.prompt, options.model, out) for _ in range(options.runs)]
+        engine = misora.load(options.model)
+        warm(engine, options.prompt, out)  # the first request warms caches up
+        laps = [warm(engine, options.prompt, out) for _ in range(options.runs)]
+    peak = gemm_peak()
+    print(f"cold  {statistics.median(seconds for seconds, _ in colds):6.2f} s   peak memory {max(memory for _, memory in colds):.2f} GB")
+    print(f"warm  {statistics.median(sum(lap.values()) for lap in laps):6.2f} s")
+    for stage in laps[0]:
+        print(f"      {statistics.median(lap[stage] for lap in laps):6.2f} s  {stage}")
+    print(f"matrix product beside it: {peak / 1e12:.2f} TFLOP/s")
+
+
+if __name__ == "__main__":
+    main()
