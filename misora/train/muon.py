@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 
@@ -27,6 +28,18 @@ def orthogonalise(matrices: Tensor, *, rounds: int = 5) -> Tensor:
     return x if matrices.shape[1] <= matrices.shape[2] else x.mT
 
 
+def shared_out(matrices: Tensor) -> Tensor:
+    """``orthogonalise`` of matrices that all processes hold alike: each works on its share and sends it to the others."""
+    if not dist.is_initialized():
+        return orthogonalise(matrices)
+    shares = list(matrices.bfloat16().tensor_split(dist.get_world_size()))
+    shares[dist.get_rank()] = orthogonalise(shares[dist.get_rank()]).contiguous()
+    for rank, share in enumerate(shares):
+        if len(share):
+            dist.broadcast(share, rank)
+    return torch.cat(shares)
+
+
 class Muon(torch.optim.Optimizer):
     """For weights of two or more dimensions, taken as matrices [first, rest]; equal shapes go through one batched iteration."""
 
@@ -41,7 +54,7 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     alike[weight.shape[0], weight[0].numel()].append(weight)
             for (rows, cols), weights in alike.items():
-                updates = orthogonalise(torch.stack([self._momentum(w, group["momentum"]) for w in weights]))
+                updates = shared_out(torch.stack([self._momentum(w, group["momentum"]) for w in weights]))
                 for weight, update in zip(weights, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     as_matrix(weight).add_(update, alpha=-0.2 * max(rows, cols) ** 0.5 * group["lr"])
