@@ -1,0 +1,45 @@
+"""Puts three trained networks together as the weights that travel in the package, with their record.
+
+    python -m runs.release MODEL RUN OUT
+
+MODEL holds autoencoder.safetensors and text.safetensors, RUN is the transformer's run, OUT becomes the release (misora/weights/v1).
+Matrices of the transformer are stored in int8 with a scale a row, everything else in bfloat16: the installation has a size to keep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from misora.model import checkpoint
+
+
+def main() -> None:
+    """Pack and print the sizes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "run", "out"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, folder in (("autoencoder", args.model), ("text", args.model), ("transformer", args.run)):
+        source, target = folder / f"{name}.safetensors", args.out / f"{name}.safetensors"
+        tensors, config = checkpoint.load(source)
+        if name == "autoencoder":
+            target.write_bytes(source.read_bytes())  # its hash is the name of the latents that it makes
+        else:
+            half = {key: tensor.to(torch.bfloat16) for key, tensor in tensors.items()}
+            checkpoint.save(target, half, config, int8=name == "transformer")
+        print(f"{target}  {target.stat().st_size / 1e6:.1f} MB  {checkpoint.digest(target)[:12]}")
+    runs = [json.loads(line) for folder in (args.model, args.run) for line in _lines(folder / "runs.jsonl")]
+    (args.out / "record.json").write_text(json.dumps({"runs": runs}, indent=1) + "\n", "utf-8")
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()
