@@ -54,28 +54,36 @@ def colour(crop: Crop) -> np.ndarray:
 
 
 def edge_width(crop: Crop) -> float:
-    """Pixels that the step from stage to object takes, across or down, whichever takes longer. Sharp pictures: about one."""
-    return max(_steps(crop.mask, crop.others, crop.pixels), _steps(crop.mask.T, crop.others.T, crop.pixels.swapaxes(0, 1)))
+    """Pixels that the step from stage to object takes, across or down, whichever takes longer. Sharp pictures: one to two.
+
+    Of two opposite sides the sharper one counts, since a shaded side can melt into the stage.
+    """
+    turned = (crop.mask.T, crop.others.T, crop.pixels.swapaxes(0, 1))
+    return max(_steps(crop.mask, crop.others, crop.pixels), _steps(*turned))
 
 
 def _steps(mask: np.ndarray, others: np.ndarray, pixels: np.ndarray) -> float:
-    """The median width of the steps on the left and right outline, in the rows of the region's middle half; 0 where none can be seen."""
+    """The median width of the steps on the left or the right outline, in the rows of the region's middle half; 0 where none can be seen."""
     ys = np.flatnonzero(mask.any(1))
-    ys = ys[len(ys) // 4 : len(ys) - len(ys) // 4]
-    width = mask.shape[1]
-    left, right = mask[ys].argmax(1), width - 1 - mask[ys, ::-1].argmax(1)
-    row = np.concatenate([ys, ys])[:, None]
-    at = np.concatenate([left[:, None] + NEAR, right[:, None] - NEAR])  # n 2*REACH+1, outside to inside
-    seen = (at.min(1) >= 0) & (at.max(1) < width)
-    row, at = row[seen], at[seen]
-    free = ~(others[row, at].any(1)) & mask[row, at][:, -3:].all(1)
-    if free.sum() < 4:
-        return 0.0
-    line = pixels[row[free], at[free]]  # n 2*REACH+1 3
-    outside, inside = line[:, :2].mean(1), line[:, -3:].mean(1)  # n 3
+    ys = ys[len(ys) // 4 : len(ys) - len(ys) // 4, None]  # n 1
+    left = mask[ys[:, 0]].argmax(1)[:, None] + NEAR  # n 2*REACH+1, outside to inside
+    right = mask.shape[1] - 1 - mask[ys[:, 0], ::-1].argmax(1)[:, None] - NEAR
+    widths = []
+    for at in (left, right):
+        seen = (at.min(1) >= 0) & (at.max(1) < mask.shape[1])
+        near = ys[seen], at[seen]
+        free = ~others[near].any(1) & mask[near][:, -3:].all(1)
+        if free.sum() >= 4:
+            widths.append(float(np.median(_rise_widths(pixels[near][free]))))
+    return min(widths, default=0.0)
+
+
+def _rise_widths(lines: np.ndarray) -> np.ndarray:
+    """How many pixels of each line [n, 2*REACH+1, 3], read from outside to inside, are between the two levels: [n]."""
+    outside, inside = lines[:, :2].mean(1), lines[:, -3:].mean(1)  # n 3
     step = inside - outside
-    rise = np.einsum("nkc,nc->nk", line - outside[:, None], step) / np.maximum(np.square(step).sum(-1), 1)[:, None]  # n k
-    return float(np.median(np.clip(np.minimum(rise, 1 - rise) * 4, 0, 1).sum(1)))
+    rise = np.einsum("nkc,nc->nk", lines - outside[:, None], step) / np.maximum(np.square(step).sum(-1), 1)[:, None]  # n k
+    return np.asarray(np.clip(np.minimum(rise, 1 - rise) * 4, 0, 1).sum(1))
 
 
 def see_through(crop: Crop, tone: np.ndarray) -> float:

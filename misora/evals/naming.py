@@ -25,6 +25,9 @@ class Limits:
     see_through: float = 0.45  # share of the outline's inner band that shows the stage
 
 
+LIMITS = Limits()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Numbers:
     """The fitted table: a centre and spread for each colour, a centre for each shape and one whitening for all of them (LDA)."""
@@ -75,7 +78,7 @@ def name_shape(crop: Crop) -> tuple[str, float]:
     return table.shapes[best], float(distance[best])
 
 
-def name(crop: Crop, limits: Limits = Limits()) -> tuple[str, str, str | None]:
+def name(crop: Crop, limits: Limits = LIMITS) -> tuple[str, str, str | None]:
     """Colour, shape (``unknown`` beyond the limit) and the fault for which the region is rejected, None when it is sound."""
     tone_name, tone_distance, tone = name_colour(crop)
     shape, shape_distance = name_shape(crop)

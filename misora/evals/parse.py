@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 
 from misora.evals.background import LIFT, LOGS
 from misora.evals.features import REACH, Crop
-from misora.evals.naming import name, nearest_tones
+from misora.evals.naming import LIMITS, name, name_shape, nearest_tones
 from misora.evals.segment import LEAST, Regions, segment
 from misora.evals.tracks import Parse, Sight, link
 
@@ -31,7 +31,7 @@ def _sights(frames: np.ndarray, regions: Regions, number: int) -> list[Sight]:
     """The objects of one region: one, or several where colours show that it is made of overlapping things."""
     crop, corner = crop_of(frames, regions, number)
     frame = int(regions.frame[number])
-    parts = _parts(crop) if _compound(crop) else [crop]
+    parts = _parts(crop) if _dented(crop) or name_shape(crop)[1] > LIMITS.shape else [crop]
     return [_sight(part, corner, frame, frames.shape[1:3], alone=len(parts) == 1) for part in parts]
 
 
@@ -52,7 +52,7 @@ def crop_of(frames: np.ndarray, regions: Regions, number: int) -> tuple[Crop, tu
     return crop, (window[1].start, window[2].start)
 
 
-def _compound(crop: Crop) -> bool:
+def _dented(crop: Crop) -> bool:
     """Whether the outline is dented: every thing of the slice is convex, so two must overlap."""
     ys, xs = np.nonzero(crop.mask & ~ndimage.binary_erosion(crop.mask))
     corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections import Counter
 
@@ -55,7 +56,7 @@ def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
     for chain in chains:
         for present in _presence(chain, chains, len(sights), size):
             counts[present] += 1
-    return Parse(tracks=tuple(_track(chain) for chain in chains), counts=counts)
+    return Parse(tracks=tuple(_track(_unhidden(chain, chains)) for chain in chains), counts=counts)
 
 
 def _extend(chains: list[list[Sight]], frame: list[Sight]) -> None:
@@ -105,6 +106,24 @@ def _excused(chain: list[Sight], t: int, chains: list[list[Sight]], size: tuple[
         for near in (before, after)
         if near is not None
     )
+
+
+def _unhidden(chain: list[Sight], chains: list[list[Sight]]) -> list[Sight]:
+    """The same chain with the sights marked unclear into which another object may have melted: it touched them before it went unseen."""
+    rivals = []
+    for other in chains:
+        seen = {sight.frame: sight for sight in other}
+        if other is not chain:
+            rivals.append((seen, sorted(seen)))
+    return [dataclasses.replace(s, clear=s.clear and not any(_melted(s, *rival) for rival in rivals)) for s in chain]
+
+
+def _melted(sight: Sight, seen: dict[int, Sight], frames: list[int]) -> bool:
+    """Whether the other object is unseen in the sight's frame and stood at it in the last or next frame that shows it."""
+    if sight.frame in seen:
+        return False
+    at = bisect.bisect(frames, sight.frame)
+    return any(_overlap(sight, seen[frame]) for frame in frames[max(0, at - 1) : at + 1])
 
 
 def _touches_border(sight: Sight, size: tuple[int, int]) -> bool:
