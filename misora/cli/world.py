@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from misora.data.clip import Clip
+    from misora.train.card import Source
+    from misora.world.scenes import Mix
 
 MIXES = ("core", "full", "still")
+MOST = 1_000_000  # clips of one command
 
 
 def add_parser(verbs: Any) -> None:
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("world", help="simulate clips with captions, to look at or to train on")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where they go; made if it is not there")
-    parser.add_argument("--clips", type=int, default=16, metavar="N", help="how many (default: 16)")
+    parser.add_argument("--clips", type=int, metavar="N", help="how many (default: 16; with --minutes: as many as there is time for)")
     parser.add_argument("--mix", choices=MIXES, default="core", help="which scenes: the common ones, all of them, or standing still")
     parser.add_argument("--seconds", type=float, default=4.0, metavar="N", help="length; 0 for single frames (default: 4)")
     parser.add_argument("--size", default="176x96", metavar="WxH", help="multiples of 16 (default: 176x96)")
@@ -30,36 +33,64 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that simulate (default: 1)")
     parser.add_argument("--held-out", action="store_true", help="only scenes that training never draws, to measure on")
     parser.add_argument("--latents", metavar="MODEL", help="write shards of latents for training, made by this model's autoencoder")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="with --latents: cpu, mps or cuda, which draws too (default: cpu)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="with --latents: stop after so long; the same command goes on")
     parser.set_defaults(run=run, computes=True)
 
 
 def run(args: argparse.Namespace) -> None:
     """Simulate and write. Raises MisoraError."""
     try:
-        from misora.world import make, scenes
+        from misora.world import scenes
     except ModuleNotFoundError as error:
         raise MissingExtraError("The simulator is not installed; run `pip install 'misora[world]'`.") from error
-    from misora.train.cache import simulate
-
-    if args.clips < 1 or not 0 <= args.seconds <= 60 or args.workers < 0 or args.seed < 0:
+    if args.clips is None:
+        args.clips = 16 if args.minutes is None else MOST
+    if not 1 <= args.clips <= MOST or not 0 <= args.seconds <= 60 or args.workers < 0 or args.seed < 0:
         raise UsageError("Ask for at least one clip of 0 to 60 seconds, with a seed and workers that are not negative.")
-    size = _size(args.size)
+    if args.minutes is not None and not (args.latents and args.minutes > 0):
+        raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
-    clip = functools.partial(make.make_clip, mix=mix, seconds=args.seconds, size=size, held_out=args.held_out)
-    clips = simulate(clip, range(args.seed, args.seed + args.clips), args.workers if args.workers > 1 else 0)
+    seeds, size = range(args.seed, args.seed + args.clips), _size(args.size)
     args.folder.mkdir(parents=True, exist_ok=True)
-    write = _write_latents if args.latents else _write_files
-    count = write(args, clips)
-    print(f"{args.folder}  {count} clips of {args.seconds:g} s, {args.size}, seeds {args.seed} to {args.seed + args.clips - 1}")
+    if args.latents:
+        count = _write_latents(args, seeds, mix, size)
+    else:
+        count = _write_files(args, _simulated(args, mix, size)(seeds))
+    print(f"{args.folder}  {count} clips of {args.seconds:g} s, {args.size}, of the seeds from {args.seed}")
 
 
-def _write_latents(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
+def _simulated(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Source:
+    """Seeds to clips, drawn by the processes that simulate them."""
+    from misora.train.cache import simulate
+    from misora.world.make import make_clip
+
+    clip = functools.partial(make_clip, mix=mix, seconds=args.seconds, size=size, held_out=args.held_out)
+    return functools.partial(simulate, clip, workers=args.workers if args.workers > 1 else 0)
+
+
+def _drawn_on_card(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Source:
+    """Seeds to clips, drawn on the card while other processes simulate."""
+    from misora.train.card import drawn, shoot_on_card
+    from misora.world.make import Picture
+
+    picture = Picture(seconds=args.seconds, size=size)
+    return functools.partial(drawn, shoot=shoot_on_card, mix=mix, picture=picture, held_out=args.held_out, workers=max(1, args.workers))
+
+
+def _write_latents(args: argparse.Namespace, seeds: range, mix: Mix, size: tuple[int, int]) -> int:
+    """The shards that are not there yet; returns how many clips were added."""
     from misora.model.weights import folder_of, load_autoencoder
-    from misora.train.cache import fill, kinds_of
+    from misora.train.cache import kinds_of
+    from misora.train.card import can_draw, device_of, fill_spans
 
+    device = device_of(args.device)
     autoencoder, digest = load_autoencoder(folder_of(args.latents, ("autoencoder",)))
-    name = f"{args.mix}-{args.size}-{args.seed:08d}"
-    return fill(args.folder, clips, autoencoder, kinds=kinds_of(args.seconds), hash=digest, name=name)
+    source = _drawn_on_card if device.type == "cuda" and can_draw() else _simulated
+    return fill_spans(
+        args.folder, source(args, mix, size), autoencoder.to(device), seeds=seeds, kinds=kinds_of(args.seconds),
+        hash=digest, name=f"{args.mix}-{args.size}", minutes=args.minutes,
+    )  # fmt: skip
 
 
 def _write_files(args: argparse.Namespace, clips: Iterable[Clip]) -> int:

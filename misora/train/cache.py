@@ -37,17 +37,18 @@ def token_labels(truth: Truth, kinds: str) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def to_tensor(frames: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+def to_tensor(frames: Sequence[npt.NDArray[np.uint8]], device: torch.device | None = None) -> Tensor:
     """Clips of one shape as the autoencoder takes them: ``[b, 3, t, h, w]`` in -1..1."""
-    stacked = torch.from_numpy(np.stack(frames))  # b t h w 3
+    stacked = torch.from_numpy(np.stack(frames)).to(device)  # b t h w 3
     return stacked.permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
 
 
 @torch.no_grad()
 def encode(autoencoder: Autoencoder, frames: Sequence[npt.NDArray[np.uint8]], kinds: str) -> Tensor:
-    """Latents ``[b, c, t, h/8, w/8]`` in bfloat16 of clips of one shape."""
-    with torch.autocast("cpu", torch.bfloat16):
-        return autoencoder.encode(to_tensor(frames), kinds).to(torch.bfloat16)
+    """Latents ``[b, c, t, h/8, w/8]`` in bfloat16 of clips of one shape, computed where the autoencoder is."""
+    device = autoencoder.latent_mean.device
+    with torch.autocast(device.type, torch.bfloat16):
+        return autoencoder.encode(to_tensor(frames, device), kinds).to("cpu", torch.bfloat16)
 
 
 def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds: str, hash: str, name: str, shard: int = 256) -> int:
@@ -69,7 +70,8 @@ def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds
             for pile in (latents, labels, records):
                 pile.clear()
 
-    for group in _chunks((clip for clip in clips if clip.truth is not None and len(clip.truth.graph.cards) == 1), 4):
+    at_once = 4 if autoencoder.latent_mean.device.type == "cpu" else 32
+    for group in _chunks((clip for clip in clips if clip.truth is not None and len(clip.truth.graph.cards) == 1), at_once):
         latents.append(encode(autoencoder, [clip.frames for clip in group], kinds))
         for clip in group:
             assert clip.truth is not None

@@ -104,7 +104,8 @@ def _resume(learner: Learner, path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        saved = torch.load(path, weights_only=True)  # weights_only: tensors and plain values, never code
+        # weights_only: tensors and plain values, never code; on the CPU, since the next machine may have another device
+        saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several kinds for one cause: the file is not what it should be
         raise CheckpointError(f"{path} cannot be resumed ({error}); remove it to begin anew.") from error
     learner.restore(saved["learner"])
@@ -118,19 +119,19 @@ class _Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.board = SummaryWriter(folder / "board")
-        self.quiet, self.shown, self.sums, self.count = quiet, time.monotonic(), dict[str, float](), 0
+        self.quiet, self.shown, self.count, self.recent = quiet, time.monotonic(), 0, dict[str, list[float]]()
 
     def write(self, number: int, figures: dict[str, float]) -> None:
         for name, value in figures.items():
             self.board.add_scalar(name, value, number)
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.recent.setdefault(name, []).append(value)
         self.count += 1
         passed = time.monotonic() - self.shown
         if passed > 10:
-            means = "  ".join(f"{name} {value / self.count:.4g}" for name, value in self.sums.items())
+            means = "  ".join(f"{name} {sum(values) / len(values):.4g}" for name, values in self.recent.items())
             if not self.quiet:
                 print(f"step {number}  {self.count / passed:.2f} steps/s  {means}", flush=True)
-            self.shown, self.sums, self.count = time.monotonic(), {}, 0
+            self.shown, self.count, self.recent = time.monotonic(), 0, {}
 
     def show(self, number: int, look: Look) -> None:
         for name, value in look.figures.items():

@@ -8,7 +8,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -27,6 +29,7 @@ from misora.train.muon import Muon
 from misora.train.truth import TruthHead
 
 SLOTS = 24  # of the text encoder; only used to count operations
+COMPILERS = ("c++", "g++", "clang++")  # torch.compile needs one; without any the blocks run as they are
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class Pretrainer:
         self.network = Transformer(recipe.config).to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.truth = TruthHead(recipe.config.width).to(device)
-        self.dtype = torch.bfloat16 if device == "cuda" else weights.fast_dtype()
+        self.dtype = torch.bfloat16 if self.device.type == "cuda" else weights.fast_dtype()
         self.working = copy.deepcopy(self.network).to(self.dtype), copy.deepcopy(self.truth).to(self.dtype)
         self.samples, self.flops = 0, 0.0
         self.part = slice(dist.get_rank(), None, dist.get_world_size()) if dist.is_initialized() else slice(None)
@@ -72,7 +75,8 @@ class Pretrainer:
             Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.01),
             torch.optim.AdamW(vectors, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         )
-        if recipe.compiled:
+        self.reader, self.coming = ThreadPoolExecutor(1), dict[int, Future[Batch]]()
+        if recipe.compiled and any(map(shutil.which, COMPILERS)):
             for block in self.working[0].blocks:
                 block.compile(dynamic=False)
 
@@ -84,7 +88,7 @@ class Pretrainer:
 
     def step(self, number: int) -> dict[str, float]:
         """One batch forward, back and into the weights."""
-        batch = self.loader.batch(number, self.part)
+        batch = self._batch(number)
         loss, truth = self.losses(*self.working, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
         (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
         self._update(number)
@@ -92,12 +96,20 @@ class Pretrainer:
         self.flops += batch.whole * flops(self.recipe.config, batch.latents[0, 0].numel() // 4)
         return {"loss": loss.item(), "truth": truth.item(), f"loss/{len(batch.kinds)}": loss.item()}
 
+    def _batch(self, number: int) -> Batch:
+        """The step's batch. Beside a card the next one is read while this one computes; on a CPU that would only take its cores."""
+        if self.device.type == "cpu":
+            return self.loader.batch(number, self.part)
+        now, after = (self.coming.pop(n, None) or self.reader.submit(self.loader.batch, n, self.part) for n in (number, number + 1))
+        self.coming = {number + 1: after}
+        return now.result()
+
     def losses(self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
         level = draw(batch.whole, t, generator, mean=self.recipe.level_mean)[batch.part].to(self.device)  # b t
-        noise = torch.randn(batch.whole, *clean.shape[1:], generator=generator)[batch.part].to(self.device)  # b c t h w
+        noise = self._noise((batch.whole, *clean.shape[1:]), generator)[batch.part]  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t
         times = torch.arange(t, device=self.device).float().expand(b, t)  # b t
         dtype = network.patch.weight.dtype
@@ -109,6 +121,12 @@ class Pretrainer:
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
         error = ((made.float() - clean).square() * weight).mean()
         return error, truth
+
+    def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Noise drawn where it is needed: a large batch takes a CPU longer to draw than a card takes to learn from."""
+        if self.device.type != "cpu":
+            generator = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        return torch.randn(shape, generator=generator, device=self.device)
 
     @torch.no_grad()
     def held_out_loss(self, batches: int = 4) -> float:

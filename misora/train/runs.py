@@ -29,6 +29,7 @@ from misora.model.transformer import Transformer
 from misora.train.autoencoder import AutoencoderRecipe, measure_latents, train_autoencoder
 from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
+from misora.train.card import device_of
 from misora.train.loop import Budget, Look, train
 from misora.train.pretrain import Pretrainer
 from misora.train.recipes import CONTINUING, HELD_OUT, RECIPES
@@ -143,9 +144,10 @@ def _one_of_several(rank: int, folder: Path, wish: Wish, meet: str) -> None:
 def _transformer(folder: Path, wish: Wish) -> str:
     if wish.recipe not in RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the transformer; take one of {', '.join(RECIPES)}.")
-    recipe = RECIPES[wish.recipe]()
+    recipe, device = RECIPES[wish.recipe](), device_of(wish.device)
     model = weights.folder_of(wish.model, ("autoencoder", "text"))
     autoencoder, hash = weights.load_autoencoder(model)
+    recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, channels=autoencoder.config.channels))
     loader = Loader(wish.data, recipe.servings, seed=recipe.seed)
     if loader.autoencoder != hash:
         raise UsageError(f"The latents in {wish.data} were made by another autoencoder than {wish.model}'s; make them again.")
@@ -154,7 +156,7 @@ def _transformer(folder: Path, wish: Wish) -> str:
     begin = wish.begin or (wish.model if wish.recipe in CONTINUING else None)
     if begin is not None:
         learner.begin_from(checkpoint.load(weights.folder_of(begin, ("transformer",)) / "transformer.safetensors")[0])
-    learner.look_at = lambda network: _look(learner, network, autoencoder)
+    learner.look_at = lambda network: _look(learner, network, autoencoder.to(device))
     started = time.monotonic()
     steps = train(learner, folder, Budget(steps=wish.steps, minutes=wish.minutes))
     if dist.is_initialized() and dist.get_rank() > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -36,14 +37,19 @@ def draw_samples(
     steps: int = 10,
     guidance: float = 3.0,
 ) -> Tensor:
-    """Clips of the prompts, ``[b, t, h, w, 3]`` uint8; ``size`` is (h, w) in pixels. Clip i is drawn from ``seed + i``."""
-    h, w = size[0] // 8, size[1] // 8
+    """Clips of the prompts, ``[b, t, h, w, 3]`` uint8 on the CPU; ``size`` is (h, w) in pixels. Clip i is drawn from ``seed + i``.
+
+    All three networks are on one device, which does the work.
+    """
+    h, w, device = size[0] // 8, size[1] // 8, transformer.patch.weight.device
     canvas = fills.text(kinds=kinds, channels=transformer.config.channels, height=h, width=w, batch=len(prompts))
-    with torch.autocast("cpu", torch.bfloat16):
+    on_device = {name: getattr(canvas, name).to(device) for name in ("given", "level", "times", "roles")}
+    canvas = dataclasses.replace(canvas, **on_device)
+    with torch.autocast(device.type, torch.bfloat16):
         told, untold = text.encode(list(prompts)), text.encode([""])  # b l d, 1 l d
         latents = generate(transformer, canvas, told, untold, steps=steps, guidance=guidance, seed=seed)  # b c t h w
         frames = torch.cat([autoencoder.decode(clip[None].float(), kinds) for clip in latents])  # b 3 t h w
-    return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1)  # b t h w 3
+    return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1).cpu()  # b t h w 3
 
 
 def sheet(clips: Tensor, columns: int = 8) -> Tensor:
