@@ -18,7 +18,13 @@ from misora.world.scenes import CORE, even, sample_graph
 
 SEED = 20261122
 QUOTAS = {(1, False): 16, (2, True): 18, (2, False): 28, (3, True): 5, (3, False): 10}  # (things, left or right told): scenes
-MIX = dataclasses.replace(CORE, counts=(0.5, 0.4, 0.1), verbs=even(SLICE_V1.verbs), shapes=even(SLICE_V1.shapes), lights=even(SLICE_V1.lights))
+MIX = dataclasses.replace(
+    CORE,
+    counts=(0.5, 0.4, 0.1),
+    verbs=even(SLICE_V1.verbs),
+    shapes=even(SLICE_V1.shapes),
+    lights=even(SLICE_V1.lights),
+)
 TWINS = {1: 2}  # how many scenes may share cast and acts, by the number of things; few scenes of one thing are held out
 
 
@@ -39,7 +45,8 @@ def captioned(graph: SceneGraph, seed: int) -> list[Item]:
         pass
     sides = [(graph, told)] + [(mirrored(graph), facts.mirrored(told))] * bool(graph.relations)
     return [
-        Item(graph=side, captions={language: word(said, random.Random(seed), language) for language in ("en", "ja")}) for side, said in sides
+        Item(graph=side, captions={language: word(said, random.Random(seed), language) for language in ("en", "ja")})
+        for side, said in sides
     ]
 
 

@@ -57,15 +57,16 @@ def modules_named(node: ast.AST) -> list[str]:
     return []
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Each module that ``path`` imports, and whether it does so only inside a function or for the type checker."""
+def imports(path: Path, *, types: bool = True) -> Iterator[tuple[str, bool]]:
+    """Each module that ``path`` imports, and whether only in a function; with ``types`` also those for the type checker alone."""
 
     def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
             yield from ((module, lazy) for module in modules_named(child))
             hidden = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            hidden |= isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-            yield from walk(child, lazy or hidden)
+            checked = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            if types or not checked:
+                yield from walk(child, lazy or hidden or checked)
 
     return walk(parsed(path), False)
 
@@ -103,7 +104,7 @@ def test_rooms_import_only_what_the_table_allows(room: str) -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_keep_to_their_libraries(room: str) -> None:
     for path in sources(f"misora/{room}"):
-        for module, _ in imports(path):
+        for module, _ in imports(path, types=False):
             library = module.split(".")[0]
             known = library == "misora" or library in sys.stdlib_module_names or library in OUTSIDE[room]
             assert known, f"{name(path)} imports {module}, which is not a library of {room}"

@@ -68,7 +68,8 @@ def _takes(args: argparse.Namespace, items: list[Item], weights: Weights) -> Ite
 
     model = model_source(weights, args.steps, args.guidance)
     yield "simulator", prompt.take_all(items, simulator, ("en",), (0,))
-    yield "autoencoder", prompt.take_all(items, lambda item, language, seed: reconstruction(weights, simulator(item, language, seed)), ("en",), (0,))
+    through: Source = lambda item, language, seed: reconstruction(weights, simulator(item, language, seed))
+    yield "autoencoder", prompt.take_all(items, through, ("en",), (0,))
     yield "frozen first frame", prompt.take_all(items, prompt.frozen(model), ("en",), (0,))
     yield "model", prompt.take_all(items, model, ("en", "ja"), range(args.seeds))
 

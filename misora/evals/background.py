@@ -19,7 +19,7 @@ LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(LIFT))
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
-    """``logs`` [h, w, 3] float32: natural logs of grey levels plus LIFT. ``spread``: of the floor's own tint, red and blue against green."""
+    """``logs`` [h, w, 3] float32: natural logs of grey levels plus LIFT. ``spread``: of the floor's tint, red and blue against green."""
 
     logs: np.ndarray
     spread: tuple[float, float]
@@ -54,7 +54,7 @@ def _hulls(solid: np.ndarray) -> np.ndarray:
         hull = ConvexHull(points)
         inside = (hull.equations[:, :2] @ spots + hull.equations[:, 2:] < 0.5).all(0)
         full[down, across] |= inside.reshape(down.stop - down.start, -1)
-    return ndimage.binary_dilation(full, iterations=2)
+    return np.asarray(ndimage.binary_dilation(full, iterations=2))
 
 
 def _row_surface(logs: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def _row_lines(logs: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _likeness(deviation: np.ndarray, soft: float) -> np.ndarray:
     """Weights [h, w] between 0 and 1 that fall with the deviation [h, w, 3]."""
-    return np.exp2(-np.square(deviation).sum(-1) / soft**2)
+    return np.asarray(np.exp2(-np.square(deviation).sum(-1) / soft**2))
 
 
 def _weighted_line(logs: np.ndarray, weight: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -87,7 +87,7 @@ def _rise_widths(lines: np.ndarray) -> np.ndarray:
 
 
 def see_through(crop: Crop, tone: np.ndarray) -> float:
-    """The share of the band along the inside of the outline through which the stage shows, for an object of any shade of the colour ``tone`` [3].
+    """The share of the band inside the outline through which the stage shows, for an object of any shade of the colour ``tone`` [3].
 
     Light of the stage that no shade of the tone holds gives it away: the part of a pixel at right angles to the tone, over the stage's own.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,19 +11,19 @@ from misora.evals.tracks import Parse, Track
 from misora.words.graph import Act, SceneGraph
 
 ATOMS = ("count", "colour", "shape", "order", "direction", "still", "action")
-STILL_PIXELS = 1.5  # a centre that stays within this is at rest: the parser's own jitter stays below half of it
+STILL_PIXELS = 2.0  # a centre that stays within this is at rest: outlines of decoded pictures jitter by half of it
 
 
 def match(graph: SceneGraph, parse: Parse) -> list[Track | None]:
     """The sound track that plays each thing: the assignment with most colours right, then most shapes; None where one is missing."""
-    sound: list[Track | None] = [track for track in parse.tracks if track.sound][:6]
-    sound += [None] * len(graph.things)
+    sound: list[Track | None] = [*[track for track in parse.tracks if track.sound][:6], *[None] * len(graph.things)]
+    casts: Iterable[tuple[Track | None, ...]] = itertools.permutations(sound, len(graph.things))
 
     def worth(cast: tuple[Track | None, ...]) -> float:
         pairs = [(track, thing) for track, thing in zip(cast, graph.things, strict=True) if track]
         return sum(3 * (track.colour == thing.colour) + (track.shape == thing.shape) + 0.1 for track, thing in pairs)
 
-    return list(max(itertools.permutations(sound, len(graph.things)), key=worth))
+    return list(max(casts, key=worth))
 
 
 def travel(track: Track) -> float:
@@ -33,7 +34,7 @@ def travel(track: Track) -> float:
 def at_rest(track: Track) -> bool:
     """Whether the thing keeps its place for as long as it can be seen whole."""
     seen = track.centres[track.clear] if track.clear.any() else track.centres
-    return bool((np.abs(seen - np.median(seen, axis=0)).max() <= STILL_PIXELS))
+    return bool(np.abs(seen - np.median(seen, axis=0)).max() <= STILL_PIXELS)
 
 
 def falls(track: Track) -> bool:

@@ -1,4 +1,4 @@
-"""The names of a region: its colour, its shape and whether it is sound, by rules fitted to renders; it knows nothing of prompts or of time."""
+"""The names of a region: its colour, its shape and whether it is sound, by rules fitted to renders; it knows nothing of prompts or time."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _sight(crop: Crop, corner: tuple[int, int], frame: int, size: tuple[int, int
     tone, shape, fault = name(crop)
     return Sight(
         frame=frame,
-        centre=((left + right) / 2, (top + bottom) / 2),
+        centre=(float(xs.mean()) + corner[1], float(ys.mean()) + corner[0]),
         box=(left, top, right, bottom),
         area=len(ys),
         colour=tone,

@@ -26,7 +26,8 @@ COLUMNS = {
 
 def table(rows: list[Row], title: str = "held-out prompts") -> Table:
     """A rich table: shares in per cent with Wilson's 95 % interval below."""
-    view = Table(title=title, caption="per cent, with Wilson's 95 % interval; energy: motion over the simulator's; takes: clips per usable one")
+    legend = "per cent, with Wilson's 95 % interval; energy: motion over the simulator's; takes: clips per usable one"
+    view = Table(title=title, caption=legend)
     for name in ("", *COLUMNS.values(), "energy", "takes"):
         view.add_column(name, justify="left" if not name else "right")
     for row in rows:
@@ -59,7 +60,8 @@ def as_json(rows: list[Row], **about: Any) -> str:
 def sheet_legend(captions: list[str], image: str) -> str:
     """The Markdown page that shows the contact sheet ``image`` with the caption of each of its rows beside."""
     listed = "\n".join(f"{number}. {caption}" for number, caption in enumerate(captions, start=1))
-    return f"# The first {len(captions)} held-out prompts, seed 0, nothing picked\n\nRow by row, evenly spaced frames:\n\n{listed}\n\n![]({image})\n"
+    title = f"# The first {len(captions)} held-out prompts, seed 0, nothing picked"
+    return f"{title}\n\nRow by row, evenly spaced frames:\n\n{listed}\n\n![]({image})\n"
 
 
 def write_report(folder: Path, rows: list[Row], **about: Any) -> None:

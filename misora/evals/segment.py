@@ -11,16 +11,16 @@ from misora.evals.background import LOGS, empty_stage
 
 # A shadow darkens the day's floor by up to SHADE (natural log units) and tints it on the way, by (red - green, blue - green) at most:
 SHADE, TINT, FULL = 1.1, (-0.045, 0.07), 0.5
-TOLERANCE = (0.035, 0.04)  # of that tint, for rounding and decoding; the floor's own spread is added
+TOLERANCE = (0.045, 0.055)  # of that tint, for rounding and decoding; the floor's own spread is added
 BRIGHT = 0.13  # brighter than the floor by this: an object
-FAINT = 0.04  # what deviates less than this is stage, whatever its tint
+FAINT = 0.05  # what deviates less than this is stage, whatever its tint
 LEAST = 40  # pixels of an object at least
 IN_FRAME = ndimage.generate_binary_structure(2, 1)[None] & np.array([False, True, False])[:, None, None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Regions:
-    """Connected regions of object pixels. ``labels`` [t, h, w] int32, 0 stage; region i + 1 lies in frame ``frame[i]``, box ``slices[i]``."""
+    """Connected regions of object pixels. ``labels`` [t, h, w] int32, 0 stage; region i + 1 lies in ``frame[i]``, box ``slices[i]``."""
 
     labels: np.ndarray
     frame: np.ndarray  # n
@@ -58,7 +58,7 @@ def _is_object(contrast: np.ndarray, spread: tuple[float, float]) -> np.ndarray:
     off_red = (red - light - TINT[0] * depth) / (TOLERANCE[0] + spread[0])
     off_blue = (blue - light - TINT[1] * depth) / (TOLERANCE[1] + spread[1])
     tinted = off_red * off_red + off_blue * off_blue > 1
-    return (tinted & (np.abs(contrast).max(-1) > FAINT)) | (light > BRIGHT) | (light < -SHADE)
+    return np.asarray((tinted & (np.abs(contrast).max(-1) > FAINT)) | (light > BRIGHT) | (light < -SHADE))
 
 
 def _filled(labels: np.ndarray, boxes: list[tuple[slice, slice, slice]]) -> np.ndarray:

@@ -44,6 +44,7 @@ class Parse:
     counts: np.ndarray  # [t] int
 
 
+FLEETING = 6  # frames
 FAULTY_SHARE = 0.15  # of the frames in which an object stands clear: more faults than that and the track is rejected
 
 
@@ -52,6 +53,7 @@ def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
     chains: list[list[Sight]] = []
     for frame in sights:
         _extend(chains, frame)
+    chains = [chain for chain in chains if _is_object(chain)]
     counts = np.zeros(len(sights), dtype=np.int64)
     for chain in chains:
         for present in _presence(chain, chains, len(sights), size):
@@ -80,13 +82,19 @@ def _distance(chain: list[Sight], sight: Sight) -> float:
     """How unlikely the sight is to continue the chain; above 1: it does not. Another colour costs much, but flicker is allowed."""
     last = chain[-1]
     gap = sight.frame - last.frame
-    vx, vy = 0.0, 0.0
+    x, y = sight.centre[0] - last.centre[0], sight.centre[1] - last.centre[1]
+    away = np.hypot(x, y)
     if len(chain) > 1 and last.frame - chain[-2].frame == 1:
-        vx, vy = last.centre[0] - chain[-2].centre[0], last.centre[1] - chain[-2].centre[1]
-    away = np.hypot(sight.centre[0] - last.centre[0] - vx * gap, sight.centre[1] - last.centre[1] - vy * gap)
-    reach = (12 + 0.6 * np.sqrt(last.area)) * (1 if gap == 1 else 1.5)
+        step = last.centre[0] - chain[-2].centre[0], last.centre[1] - chain[-2].centre[1]
+        away = min(away, np.hypot(x - gap * step[0], y - gap * step[1]))
+    reach = (12 + 0.6 * np.sqrt(last.area)) * (1 + 0.2 * (gap - 1))
     name = Counter(s.colour for s in chain[-9:]).most_common(1)[0][0]
     return float(away / reach + (0.0 if sight.colour == name else 0.6))
+
+
+def _is_object(chain: list[Sight]) -> bool:
+    """Whether a chain is more than a flicker: a smear that comes and goes within half a second is no object, and no fault of another."""
+    return len(chain) > FLEETING or any(sight.clear and sight.fault is None for sight in chain)
 
 
 def _presence(chain: list[Sight], chains: list[list[Sight]], length: int, size: tuple[int, int]) -> list[int]:
@@ -133,9 +141,7 @@ def _touches_border(sight: Sight, size: tuple[int, int]) -> bool:
 
 def _overlap(a: Sight, b: Sight, slack: int = 3) -> bool:
     """Whether two boxes touch, give or take ``slack`` pixels."""
-    return (
-        a.box[0] - slack < b.box[2] and b.box[0] - slack < a.box[2] and a.box[1] - slack < b.box[3] and b.box[1] - slack < a.box[3]
-    )
+    return a.box[0] - slack < b.box[2] and b.box[0] - slack < a.box[2] and a.box[1] - slack < b.box[3] and b.box[1] - slack < a.box[3]
 
 
 def _track(chain: list[Sight]) -> Track:
