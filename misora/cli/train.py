@@ -13,7 +13,14 @@ from misora.client.errors import MissingExtraError, UsageError
 def add_parser(verbs: Any) -> None:
     """Add the verb, one action for each network, and their flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("train", help="train the autoencoder, the text encoder or the transformer")
-    actions = parser.add_subparsers(dest="network", metavar="autoencoder|text|transformer", required=True)
+    actions = parser.add_subparsers(dest="network", metavar="autoencoder|text|transformer|split|join", required=True)
+    for name, what, does in (
+        ("split", "a run's transformer.safetensors into parts of 15 MiB, to be carried off a machine", split),
+        ("join", "those parts into transformer.safetensors again, every one verified", join),
+    ):
+        action = actions.add_parser(name, help=what)
+        action.add_argument("folder", type=Path, metavar="FOLDER", help="where the file and its parts are")
+        action.set_defaults(run=does, computes=False)
     for name, what in (
         ("autoencoder", "pixels to latents and back, on simulated clips"),
         ("text", "captions in two languages to slots of meaning"),
@@ -45,3 +52,21 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("There is nothing to do in no time; give --minutes above 0 and --steps of at least 1.")
     train = {"autoencoder": runs.autoencoder, "text": runs.text, "transformer": runs.transformer}[args.network]
     print(train(args.folder, runs.Wish(**{name: value for name, value in vars(args).items() if name in runs.WISHES})))
+
+
+def split(args: argparse.Namespace) -> None:
+    """Write a run's transformer in parts. Raises MisoraError."""
+    from misora.model import checkpoint
+
+    path = args.folder / "transformer.safetensors"
+    for part in checkpoint.save_parts(path, *checkpoint.load(path)):
+        print(part)
+
+
+def join(args: argparse.Namespace) -> None:
+    """Write the transformer that the parts make. Raises MisoraError."""
+    from misora.model import checkpoint
+
+    path = args.folder / "transformer.safetensors"
+    checkpoint.save(path, *checkpoint.load_parts(path))
+    print(f"{path}  hash {checkpoint.digest(path)[:12]}")

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
         args.clips = 16 if args.minutes is None else MOST
     if not 1 <= args.clips <= MOST or not 0 <= args.seconds <= 60 or args.workers < 0 or args.seed < 0:
         raise UsageError("Ask for at least one clip of 0 to 60 seconds, with a seed and workers that are not negative.")
+    if args.seconds == 0 and args.mix != "still":
+        raise UsageError("Nothing can move in a single frame; give --mix still, or --seconds above 0.")
     if args.minutes is not None and not (args.latents and args.minutes > 0):
         raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]

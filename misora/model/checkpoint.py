@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from misora.client.errors import CheckpointError
 
 VERSION = "1"
+_HEADER, _HEADER_ENTRY = 8192, 256  # bytes of a file beside its tensors, and of each tensor's line there: both ample
+PART = 15 * 2**20  # bytes of a part, at most
 _SCALE = ":scale"  # suffix of the row scales that belong to an int8 weight
 
 
@@ -72,6 +74,56 @@ def digest(path: str | Path) -> str:
     """The SHA-256 that a checkpoint carries; ``load`` is what verifies it. Raises ``CheckpointError`` as ``load`` does."""
     blob = _read(Path(path))
     return str((_header(blob, path).get("__metadata__") or {}).get("misora_sha256", ""))
+
+
+def save_parts(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], limit: int = PART) -> list[Path]:
+    """Write the checkpoint ``path`` as files ``NAME-00001-of-00003.safetensors`` … of at most ``limit`` bytes; returns their paths.
+
+    Each is a checkpoint of its own, with its own hash, and names the hash of the whole. Parts of an earlier save are removed.
+    Raises ``CheckpointError`` where one tensor alone is larger.
+    """
+    path = Path(path)
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    whole = _digest(safetensors.torch.save(stored), json.dumps(config, sort_keys=True))
+    piles: list[dict[str, Tensor]] = [{}]
+    room = limit - _HEADER
+    for name, tensor in stored.items():
+        size = tensor.nbytes + _HEADER_ENTRY
+        if size > limit - _HEADER:
+            raise CheckpointError(f"The tensor {name!r} of {path.name} does not fit into a part of {limit} bytes: allow larger parts.")
+        if size > room:
+            piles.append({})
+            room = limit - _HEADER
+        piles[-1][name] = tensor
+        room -= size
+    parts = [path.with_name(f"{path.stem}-{number:05d}-of-{len(piles):05d}.safetensors") for number in range(1, len(piles) + 1)]
+    for part, pile in zip(parts, piles, strict=True):
+        save(part, pile, {"whole": whole, "config": config})
+    for old in set(_parts_of(path)) - set(parts):
+        old.unlink()
+    return parts
+
+
+def load_parts(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What ``load`` would give for the ``path`` that ``save_parts`` was given; every part and then the whole are verified.
+
+    Raises ``CheckpointError`` when a part is missing, damaged or from another save.
+    """
+    path = Path(path)
+    parts = _parts_of(path)
+    if not parts or len(parts) != int(parts[0].stem[-5:]):
+        raise CheckpointError(f"{len(parts)} parts of {path.name} are in {path.parent}, and that is not all: copy all of one save.")
+    loaded = [load(part) for part in parts]
+    tensors = {name: tensor for some, _ in loaded for name, tensor in some.items()}
+    config: dict[str, Any] = loaded[0][1].get("config", {})
+    whole = _digest(safetensors.torch.save(tensors), json.dumps(config, sort_keys=True))
+    if any(told.get("whole") != whole for _, told in loaded):
+        raise CheckpointError(f"The parts of {path.name} in {path.parent} do not belong together: copy all of one save.")
+    return tensors, config
+
+
+def _parts_of(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].safetensors"))
 
 
 def load_into(module: nn.Module, tensors: dict[str, Tensor]) -> None:

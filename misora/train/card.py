@@ -62,7 +62,7 @@ def fill_spans(
 ) -> int:
     """Make the shards of ``seeds`` that ``folder`` lacks, one for every ``SPAN`` seeds; returns how many clips were added.
 
-    With ``minutes`` no span is begun that would, at the pace of the slowest one so far, end later. Raises UsageError where the
+    With ``minutes`` no second span is begun that would, at the pace of the slowest one so far, end later. Raises UsageError where the
     shards that are there come from another autoencoder.
     """
     started = time.monotonic()
@@ -76,7 +76,7 @@ def fill_spans(
     with closing(clips_of(list(itertools.chain(*wanted)))) as clips:
         for span in wanted:
             begun = time.monotonic()
-            if minutes is not None and begun - started + slowest > minutes * 60:
+            if minutes is not None and slowest and begun - started + slowest > minutes * 60:
                 break
             some = itertools.islice(clips, len(span))
             written += fill(folder, some, autoencoder, kinds=kinds, hash=hash, name=f"{name}-{span.start:08d}", shard=SPAN)

@@ -154,7 +154,7 @@ def _transformer(folder: Path, wish: Wish) -> str:
     held_out = Loader(wish.data, (HELD_OUT,), seed=0, empty=0.0) if (wish.data / HELD_OUT.folder).is_dir() else None
     learner = Pretrainer(recipe, loader, weights.load_text(model), wish.device, held_out)
     begin = wish.begin or (wish.model if wish.recipe in CONTINUING else None)
-    if begin is not None:
+    if begin is not None and not (folder / "state.pt").exists():
         learner.begin_from(checkpoint.load(weights.folder_of(begin, ("transformer",)) / "transformer.safetensors")[0])
     learner.look_at = lambda network: _look(learner, network, autoencoder.to(device))
     started = time.monotonic()

@@ -90,3 +90,33 @@ def test_load_into_keeps_types_and_refuses_what_does_not_fit() -> None:
         checkpoint.load_into(layer, _tensors() | {"more": torch.zeros(1)})
     with pytest.raises(CheckpointError, match="instead of"):
         checkpoint.load_into(nn.Linear(4, 6), _tensors())
+
+
+def test_parts_join_to_the_whole_and_mixed_ones_do_not(tmp_path: Path) -> None:
+    tensors, whole, joined = (
+        {str(i): torch.full((1000,), float(i)) for i in range(9)},
+        tmp_path / "a.safetensors",
+        tmp_path / "b.safetensors",
+    )
+    checkpoint.save(whole, tensors, {"width": 5})
+    parts = checkpoint.save_parts(whole, tensors, {"width": 5}, 18_000)
+    assert len(parts) > 3 and max(part.stat().st_size for part in parts) <= 18_000
+    checkpoint.save(joined, *checkpoint.load_parts(whole))
+    assert checkpoint.digest(joined) == checkpoint.digest(whole)
+    kept = parts[1].read_bytes()
+    checkpoint.save_parts(whole, {name: tensor + 1 for name, tensor in tensors.items()}, {"width": 5}, 18_000)
+    parts[1].write_bytes(kept)
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        checkpoint.load_parts(whole)
+    parts[0].unlink()
+    with pytest.raises(CheckpointError, match="that is not all"):
+        checkpoint.load_parts(whole)
+
+
+def test_a_later_save_in_fewer_parts_leaves_none_of_the_earlier(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    checkpoint.save_parts(path, {str(i): torch.zeros(1000) for i in range(9)}, {}, 18_000)
+    checkpoint.save_parts(path, _tensors(), {})
+    assert os.listdir(tmp_path) == ["a-00001-of-00001.safetensors"]
+    with pytest.raises(CheckpointError, match="allow larger parts"):
+        checkpoint.save_parts(path, {"large": torch.zeros(10_000)}, {}, 18_000)

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The gpu recipe on a bare machine with a CUDA card, PyTorch and no network, in commands of at most nine minutes each. Every one goes
+# on where the last of its kind stopped, so repeat stills, clips and train as often as there is time.
+#
+#   bash runs/gpu.sh COMMAND MODEL [OUT]
+#
+# MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on from. What is made
+# lies in data/ and runs/gpu of the folder that it is called from. `bring` leaves all that has to leave the machine in OUT; on the other
+# side `misora train join OUT` makes one file of it.
+set -euo pipefail
+what=$1 model=$2 out=${3:-out}
+misora() { PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" python3 -m misora "$@"; }
+latents() { misora world "$@" --latents "$model" --device cuda --workers "$(nproc)" --minutes 8; }
+
+case $what in
+held-out) latents data/held-out --held-out --clips 512 ;;
+stills) latents data/stills --mix still --seconds 0 ;;
+clips) latents data/clips ;;
+train) misora train transformer runs/gpu --data data --model "$model" --recipe gpu --device cuda --minutes 8 ;;
+bring)
+    misora train split runs/gpu
+    mkdir -p "$out"
+    cp runs/gpu/transformer-*-of-*.safetensors runs/gpu/runs.jsonl "$out"
+    ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
