@@ -39,6 +39,7 @@ def add_parser(verbs: Any) -> None:
     action.add_argument(
         "--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)"
     )
+    action.add_argument("--cool", action="store_true", help="with --steps: let the rates fall at the end, for weights to be released")
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 
 

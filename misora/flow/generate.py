@@ -25,7 +25,7 @@ def generate(
     steps: int = 10,
     guidance: float = 3.0,
     seed: int = 0,
-    interval: tuple[float, float] = (0.2, 0.8),
+    interval: tuple[float, float] = (0.0, 1.0),
     shift: float = 3.0,
     lag: float = 0.0,
     solver: str = "euler",

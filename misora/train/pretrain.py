@@ -42,7 +42,9 @@ class PretrainRecipe:
     matrix_rate: float = 2e-3
     vector_rate: float = 2e-3
     warmup: int = 100
-    average: float = 0.998
+    average: float = 0.99
+    last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
+    cooldown: int = 150  # over so many steps
     level_mean: float = 1.2
     truth: float = 0.25
     compiled: bool = True
@@ -100,7 +102,7 @@ class Pretrainer:
         """The step's batch. Beside a card the next one is read while this one computes; on a CPU that would only take its cores."""
         if self.device.type == "cpu":
             return self.loader.batch(number, self.part)
-        now, after = (self.coming.pop(n, None) or self.reader.submit(self.loader.batch, n, self.part) for n in (number, number + 1))
+        now, after = (self.coming.get(n) or self.reader.submit(self.loader.batch, n, self.part) for n in (number, number + 1))
         self.coming = {number + 1: after}
         return now.result()
 
@@ -142,6 +144,8 @@ class Pretrainer:
         for weight, image in self._pairs():
             weight.grad, image.grad = None if image.grad is None else image.grad.float(), None
         share = min(1.0, (number + 1) / self.recipe.warmup)
+        if self.recipe.last is not None:
+            share *= min(1.0, max(0.1, (self.recipe.last - number) / self.recipe.cooldown))
         for optimiser, rate in zip(self.optimisers, (self.recipe.matrix_rate, self.recipe.vector_rate), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * share

@@ -30,16 +30,16 @@ def frames() -> PretrainRecipe:
 
 def short() -> PretrainRecipe:
     """Second stage: five latent frames (1.4 s) teach motion; single frames are mixed in so that nothing is forgotten."""
-    servings = (Serving(folder=CLIPS, frames=5, batch=24, share=0.85), Serving(folder=STILLS, frames=1, batch=96, share=0.15))
+    servings = (Serving(folder=CLIPS, frames=5, batch=24, share=0.7), Serving(folder=STILLS, frames=1, batch=96, share=0.3))
     return PretrainRecipe(config=SIZES["small"], servings=servings)
 
 
 def night() -> PretrainRecipe:
     """The stage that never ends: whole clips of thirteen latent frames, with shorter ones and single frames between."""
     servings = (
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.6),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.55),
         Serving(folder=CLIPS, frames=6, batch=20, share=0.25, jitter=2),
-        Serving(folder=STILLS, frames=1, batch=96, share=0.15),
+        Serving(folder=STILLS, frames=1, batch=96, share=0.2),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings)
 

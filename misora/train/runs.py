@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 from misora.client.errors import UsageError
 from misora.data.loader import Loader
@@ -50,6 +50,7 @@ class Wish:
     begin: str | None = None
     device: str = "cpu"
     processes: int = 1
+    cool: bool = False
 
 
 WISHES = tuple(field.name for field in dataclasses.fields(Wish))
@@ -130,7 +131,7 @@ def transformer(folder: Path, wish: Wish) -> str:
     """
     if wish.processes > 1:
         with tempfile.TemporaryDirectory() as meet:
-            mp.spawn(_one_of_several, (folder, wish, f"file://{meet}/meet"), nprocs=wish.processes)  # type: ignore[no-untyped-call]
+            spawn(_one_of_several, (folder, wish, f"file://{meet}/meet"), nprocs=wish.processes)  # type: ignore[no-untyped-call]
         return f"{folder / 'transformer.safetensors'}"
     return _transformer(folder, wish)
 
