@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     if not items or not 1 <= args.seeds <= 10:
         raise UsageError("Ask for at least one prompt and for 1 to 10 seeds.")
     weights = load_weights(args.model)
-    takes = {name: list(found) for name, found in _takes(args, items, weights)}
+    model = model_source(weights, args.steps, args.guidance)
+    takes = {name: list(found) for name, found in _takes(items, weights, model, range(args.seeds))}
     reference = takes["simulator"]
     takes["shuffled prompts"] = prompt.shuffled(takes["model"], len(items))
     rows = [prompt.score(name, items, found, reference) for name, found in takes.items()]
@@ -58,20 +59,19 @@ def run(args: argparse.Namespace) -> None:
         rows.append(prompt.score(f"model, {language}", items, [take for take in takes["model"] if take.language == language], reference))
     Console(width=160).print(report.table(rows))
     report.write_report(args.out, rows, model=args.model, prompts=len(items), seeds=args.seeds, steps=args.steps, guidance=args.guidance)
-    _write_sheet(args, items, weights)
+    _write_sheet(args.out, items[:10], model)
     print(f"{args.out}  {len(items)} prompts, {args.seeds} seeds, both languages")
 
 
-def _takes(args: argparse.Namespace, items: list[Item], weights: Weights) -> Iterator[tuple[str, Any]]:
+def _takes(items: list[Item], weights: Weights, model: Source, seeds: range) -> Iterator[tuple[str, Any]]:
     """The name of each row that is drawn, and its judged clips."""
     from misora.evals import prompt
 
-    model = model_source(weights, args.steps, args.guidance)
     yield "simulator", prompt.take_all(items, simulator, ("en",), (0,))
     through: Source = lambda item, language, seed: reconstruction(weights, simulator(item, language, seed))
     yield "autoencoder", prompt.take_all(items, through, ("en",), (0,))
     yield "frozen first frame", prompt.take_all(items, prompt.frozen(model), ("en",), (0,))
-    yield "model", prompt.take_all(items, model, ("en", "ja"), range(args.seeds))
+    yield "model", prompt.take_all(items, model, ("en", "ja"), seeds)
 
 
 def simulator(item: Item, language: str, seed: int) -> np.ndarray:
@@ -82,13 +82,20 @@ def simulator(item: Item, language: str, seed: int) -> np.ndarray:
 
 
 def model_source(weights: Weights, steps: int, guidance: float) -> Source:
-    """The model's clips at native size, exactly as ``misora generate`` draws them."""
+    """The model's clips at native size, exactly as ``misora generate`` draws them; those of seed 0 are kept, since several rows show them."""
     from misora.render.render import render
     from misora.render.request import Request
 
+    kept: dict[str, np.ndarray] = {}
+
     def draw(item: Item, language: str, seed: int) -> np.ndarray:
-        request = Request(prompt=item.captions[language], seed=seed, steps=steps, guidance=guidance)
-        return to_bytes(render(request, weights).native)
+        prompt = item.captions[language]
+        if seed == 0 and prompt in kept:
+            return kept[prompt]
+        frames = to_bytes(render(Request(prompt=prompt, seed=seed, steps=steps, guidance=guidance), weights).native)
+        if seed == 0:
+            kept[prompt] = frames
+        return frames
 
     return draw
 
@@ -113,7 +120,7 @@ def to_bytes(frames: Tensor) -> np.ndarray:
     return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()  # type: ignore[no-any-return]
 
 
-def _write_sheet(args: argparse.Namespace, items: list[Item], weights: Weights) -> None:
+def _write_sheet(out: Path, items: list[Item], model: Source) -> None:
     """The first ten prompts, seed 0, nothing picked, as one picture, and a page that says what each row should show."""
     import torch
 
@@ -121,7 +128,6 @@ def _write_sheet(args: argparse.Namespace, items: list[Item], weights: Weights) 
     from misora.media.sheet import contact_sheet
     from misora.media.write import write_image
 
-    draw = model_source(weights, args.steps, args.guidance)
-    clips = [torch.from_numpy(draw(item, "en", 0)) for item in items[:10]]
-    write_image(args.out / "sheet.png", contact_sheet(clips, columns=7, gap=2))
-    (args.out / "sheet.md").write_text(sheet_legend([item.captions["en"] for item in items[:10]], "sheet.png"), "utf-8")
+    clips = [torch.from_numpy(model(item, "en", 0)) for item in items]
+    write_image(out / "sheet.png", contact_sheet(clips, columns=7, gap=2))
+    (out / "sheet.md").write_text(sheet_legend([item.captions["en"] for item in items], "sheet.png"), "utf-8")
