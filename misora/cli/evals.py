@@ -82,7 +82,7 @@ def simulator(item: Item, language: str, seed: int) -> np.ndarray:
 
 
 def model_source(weights: Weights, steps: int, guidance: float) -> Source:
-    """The model's clips at native size, exactly as ``misora generate`` draws them; those of seed 0 are kept, since several rows show them."""
+    """The model's clips at native size, as ``misora generate`` draws them; those of seed 0 are kept: several rows show them."""
     from misora.render.render import render
     from misora.render.request import Request
 
