@@ -74,7 +74,7 @@ def _simulated(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Sou
 def _drawn_on_card(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Source:
     """Seeds to clips, drawn on the card while other processes simulate."""
     from misora.train.card import drawn, shoot_on_card
-    from misora.world.make import Picture
+    from misora.world.takes import Picture
 
     picture = Picture(seconds=args.seconds, size=size)
     return functools.partial(drawn, shoot=shoot_on_card, mix=mix, picture=picture, held_out=args.held_out, workers=max(1, args.workers))

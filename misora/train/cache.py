@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,7 @@ def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds
     return written
 
 
-def simulate(make: Callable[[int], Clip], seeds: Sequence[int], workers: int, ahead: int = 64) -> Iterator[Clip]:
+def simulate(make: Callable[[int], Clip], seeds: Sequence[int], workers: int, ahead: int = 64) -> Generator[Clip, None, None]:
     """The clips of many seeds, in order, made by worker processes (``make`` must be picklable) at most ``2 * ahead`` clips in advance."""
     if workers < 1:
         yield from map(make, seeds)

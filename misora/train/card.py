@@ -10,7 +10,7 @@ import functools
 import itertools
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +24,12 @@ from misora.model.autoencoder import Autoencoder
 from misora.train.cache import fill
 
 if TYPE_CHECKING:
-    from misora.world.make import Picture
     from misora.world.scenes import Mix
     from misora.world.shot import Shot
+    from misora.world.takes import Picture
 
 SPAN = 256  # seeds whose clips make one shard
-Source = Callable[[Sequence[int]], Iterator[Clip]]  # seeds to clips, one each and in any fixed order
+Source = Callable[[Sequence[int]], Generator[Clip, None, None]]  # seeds to clips, one each and in any fixed order
 
 
 def device_of(name: str) -> torch.device:
@@ -66,7 +66,10 @@ def fill_spans(
     shards that are there come from another autoencoder.
     """
     started = time.monotonic()
-    path_of = lambda span: folder / f"{name}-{span.start:08d}-0000000.safetensors"  # as ``fill`` names a first shard
+
+    def path_of(span: range) -> Path:
+        return folder / f"{name}-{span.start:08d}-0000000.safetensors"  # as ``fill`` names a first shard
+
     spans = [seeds[start : start + SPAN] for start in range(0, len(seeds), SPAN)]
     done = {span: path_of(span) for span in spans if path_of(span).exists()}
     if done and Shard(next(iter(done.values()))).autoencoder != hash:
@@ -92,7 +95,7 @@ def drawn(
     picture: Picture,
     held_out: bool,
     workers: int,
-) -> Iterator[Clip]:
+) -> Generator[Clip, None, None]:
     """The clips of many seeds, as ``make_clip`` makes them: staged by worker processes, drawn by ``shoot`` in this one.
 
     What turns out not to show all that is told goes back to the workers for the seed's next scene. Two spans are staged ahead.

@@ -15,8 +15,9 @@ from misora.data.shards import Shard
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
 from misora.train import card
 from misora.words.graph import Act, Card, SceneGraph, Thing
-from misora.world.make import Picture, make_clip, shoot
+from misora.world.make import make_clip, shoot
 from misora.world.scenes import STILL
+from misora.world.takes import Picture
 
 GRAPH = SceneGraph(things=(Thing(colour="red", shape="ball"),), cards=(Card(start=0, end=1, acts=(Act(verb="stay", actor=0),)),))
 
