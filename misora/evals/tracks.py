@@ -44,7 +44,7 @@ class Parse:
     counts: np.ndarray  # [t] int
 
 
-FLEETING = 6  # frames
+FLEETING = 8  # what is not sound and seen for less than the clip's eighth is a flicker
 FAULTY_SHARE = 0.15  # of the frames in which an object stands clear: more faults than that and the track is rejected
 
 
@@ -53,7 +53,7 @@ def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
     chains: list[list[Sight]] = []
     for frame in sights:
         _extend(chains, frame)
-    chains = [chain for chain in chains if _is_object(chain)]
+    chains = [chain for chain in chains if _is_object(chain, len(sights) // FLEETING)]
     counts = np.zeros(len(sights), dtype=np.int64)
     for chain in chains:
         for present in _presence(chain, chains, len(sights), size):
@@ -92,9 +92,9 @@ def _distance(chain: list[Sight], sight: Sight) -> float:
     return float(away / reach + (0.0 if sight.colour == name else 0.6))
 
 
-def _is_object(chain: list[Sight]) -> bool:
-    """Whether a chain is more than a flicker: a smear that comes and goes within half a second is no object, and no fault of another."""
-    return len(chain) > FLEETING or any(sight.clear and sight.fault is None for sight in chain)
+def _is_object(chain: list[Sight], brief: int) -> bool:
+    """Whether a chain is more than a flicker: a smear that comes and goes within ``brief`` frames is no object, and no fault of another."""
+    return len(chain) > brief or any(sight.clear and sight.fault is None for sight in chain)
 
 
 def _presence(chain: list[Sight], chains: list[list[Sight]], length: int, size: tuple[int, int]) -> list[int]:
