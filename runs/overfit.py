@@ -71,7 +71,7 @@ def drawn(transformer: Transformer, autoencoder: Autoencoder, text: TextEncoder,
     """The model's clips of the items' English captions, eight at a time."""
     captions, clips = [item.captions["en"] for item in items], list[np.ndarray]()
     for start in range(0, len(captions), 8):
-        clips += draw_samples(transformer, autoencoder, text, captions[start : start + 8], kinds=kinds, size=SIZE, seed=start).numpy()
+        clips.extend(draw_samples(transformer, autoencoder, text, captions[start : start + 8], kinds=kinds, size=SIZE, seed=start).numpy())
     return clips
 
 

@@ -41,12 +41,10 @@ def device_of(name: str) -> torch.device:
 
 
 def can_draw() -> bool:
-    """Whether numba finds a CUDA card; without one the CPU draws."""
-    try:
-        from numba import cuda
-    except ImportError:
-        return False
-    return bool(cuda.is_available())
+    """Whether there is a CUDA card that numba can use; without one the CPU draws."""
+    from misora.world import render_cuda
+
+    return render_cuda.is_available()
 
 
 def fill_spans(

@@ -44,6 +44,11 @@ def _edges(bodies: Any, cameras: Any, look: Any, order: Any, counts: Any, swing:
         draw_pixel(x, y, GRID, cameras[f], bodies[f], order[f], k, order[f], k, look, swing[f, y, x], middle[f], frames[f], ids[f])
 
 
+def is_available() -> bool:
+    """Whether numba finds a card and its driver."""
+    return bool(cuda.is_available())
+
+
 def draw(shot: Shot, *, height: int, width: int) -> tuple[Any, Any]:
     """Frames [t, height, width, 3] and ids [t, height, width], uint8, as arrays on the card that ``torch.as_tensor`` takes without a copy.
 
