@@ -13,8 +13,9 @@ from misora.evals.slices import SLICE_V1
 from misora.words import told as facts
 from misora.words.graph import SceneGraph, mirrored, split_key
 from misora.words.tell import word
-from misora.world.make import Picture, Unstageable, make_shot
+from misora.world.make import Unstageable, make_shot
 from misora.world.scenes import CORE, even, sample_graph
+from misora.world.takes import Picture
 
 SEED = 20261122
 QUOTAS = {(1, False): 16, (2, True): 18, (2, False): 28, (3, True): 5, (3, False): 10}  # (things, left or right told): scenes
@@ -63,7 +64,7 @@ def draw_list() -> list[Item]:
             keys[split_key(graph)] += 1
             scenes.append(captioned(graph, SEED + len(scenes)))
     items = [item for scene in scenes for item in scene]
-    partner = {}
+    partner: dict[int, Item] = {}
     for scene in scenes:
         if len(scene) == 2:
             partner |= {id(scene[0]): scene[1], id(scene[1]): scene[0]}

@@ -19,7 +19,7 @@ def match(graph: SceneGraph, parse: Parse) -> list[Track | None]:
     sound: list[Track | None] = [*[track for track in parse.tracks if track.sound][:6], *[None] * len(graph.things)]
     casts: Iterable[tuple[Track | None, ...]] = itertools.permutations(sound, len(graph.things))
 
-    def worth(cast: tuple[Track | None, ...]) -> float:
+    def worth(cast: Iterable[Track | None]) -> float:
         pairs = [(track, thing) for track, thing in zip(cast, graph.things, strict=True) if track]
         return sum(3 * (track.colour == thing.colour) + (track.shape == thing.shape) + 0.1 for track, thing in pairs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_the_mirror_image_is_right_for_the_mirrored_graph_only() -> None:
     ("change", "atom"),
     [({"colour": "pink"}, "colour"), ({"shape": "cone"}, "shape"), ({"sound": False}, "count"), ({"sound": False}, "shape")],
 )
-def test_one_change_makes_its_atom_wrong(change: dict[str, object], atom: str) -> None:
+def test_one_change_makes_its_atom_wrong(change: dict[str, Any], atom: str) -> None:
     first, second = ROLLING.tracks
     assert not answers(ROLL, shown(dataclasses.replace(first, **change), second))[atom]
 
