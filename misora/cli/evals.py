@@ -121,13 +121,15 @@ def to_bytes(frames: Tensor) -> np.ndarray:
 
 
 def _write_sheet(out: Path, items: list[Item], model: Source) -> None:
-    """The first ten prompts, seed 0, nothing picked, as one picture, and a page that says what each row should show."""
+    """The first ten prompts, seed 0, nothing picked: ``ten.png`` (frames), ``ten.gif`` (in motion) and ``ten.md`` (what each should show)."""
     import torch
 
     from misora.evals.report import sheet_legend
     from misora.media.sheet import contact_sheet
-    from misora.media.write import write_image
+    from misora.media.write import write_image, write_video
 
     clips = [torch.from_numpy(model(item, "en", 0)) for item in items]
-    write_image(out / "sheet.png", contact_sheet(clips, columns=7, gap=2))
-    (out / "sheet.md").write_text(sheet_legend([item.captions["en"] for item in items], "sheet.png"), "utf-8")
+    write_image(out / "ten.png", contact_sheet(clips, columns=7, gap=2))
+    columns = [torch.cat(clips[start : start + 2], dim=2) for start in range(0, len(clips) - 1, 2)]  # t h 2w 3 each
+    write_video(out / "ten.gif", torch.cat(columns or clips, dim=1), 12.0)
+    (out / "ten.md").write_text(sheet_legend([item.captions["en"] for item in items], "ten.png"), "utf-8")
