@@ -121,7 +121,7 @@ def to_bytes(frames: Tensor) -> np.ndarray:
 
 
 def _write_sheet(out: Path, items: list[Item], model: Source) -> None:
-    """The first ten prompts, seed 0, nothing picked: ``ten.png`` (frames), ``ten.gif`` (in motion) and ``ten.md`` (what each should show)."""
+    """The first ten prompts, seed 0, nothing picked: ``ten.png``, ``ten.gif`` in motion, and ``ten.md`` that says what each should show."""
     import torch
 
     from misora.evals.report import sheet_legend
