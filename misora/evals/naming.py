@@ -11,7 +11,6 @@ import numpy as np
 
 from misora.evals.features import Crop, colour, edge_width, see_through, silhouette
 
-TINT_REACH = 0.25  # how far a pixel's tint may lie from its colour's, in logs
 NUMBERS = Path(__file__).with_name("naming.json")
 
 
@@ -59,14 +58,13 @@ def name_colour(crop: Crop) -> tuple[str, float, np.ndarray]:
 
 
 def nearest_tones(pixels: np.ndarray) -> np.ndarray:
-    """For each of ``pixels`` [n, 3] the number of the colour whose shades it is nearest to; -1 for highlights and deep shade."""
+    """For each of ``pixels`` [n, 3] the number of the colour that it is nearest to; tint counts more than light."""
     table = numbers()
     logs = np.log(pixels + 4)
     tint = logs[:, [0, 2]] - logs[:, 1:2]  # n 2
-    far = np.abs(tint[:, None] - table.tones[None, :, :2]).max(-1)  # n colours
+    far = np.abs((tint[:, None] - table.tones[None, :, :2]) / (0.1 + table.spreads[None, :, :2])).max(-1)  # n colours
     light = np.abs(logs.max(-1)[:, None] - table.tones[None, :, 2])  # n colours
-    best = (far + 0.3 * light).argmin(1)
-    return np.where(far[np.arange(len(best)), best] < TINT_REACH, best, -1)
+    return np.asarray((far + light).argmin(1))
 
 
 def name_shape(crop: Crop) -> tuple[str, float]:

@@ -60,15 +60,12 @@ def _dented(crop: Crop) -> bool:
 
 
 def _parts(crop: Crop) -> list[Crop]:
-    """The crop itself, or one crop for each colour that fills a connected part of it."""
-    ys, xs = np.nonzero(crop.mask)
+    """One crop for each colour that fills a good part of the region, or the crop itself where there is but one."""
     tones = np.full(crop.mask.shape, -1)
-    tones[ys, xs] = nearest_tones(crop.pixels[ys, xs])
-    masks = []
-    for tone in np.flatnonzero(np.bincount(tones[tones >= 0]) > max(LEAST, SECOND * len(ys))):
-        solid = ndimage.binary_opening(tones == tone, iterations=2)
-        labels, count = ndimage.label(solid)
-        masks += [labels == i for i in range(1, count + 1) if (labels == i).sum() > max(LEAST, SECOND * len(ys))]
+    tones[crop.mask] = nearest_tones(crop.pixels[crop.mask])
+    least = max(LEAST, SECOND * crop.mask.sum())
+    masks = [ndimage.binary_opening(tones == tone, iterations=2) for tone in np.flatnonzero(np.bincount(tones[crop.mask]) > least)]
+    masks = [mask for mask in masks if mask.sum() > least]
     if len(masks) < 2:
         return [crop]
     return [Crop(mask=mask, others=crop.others | (crop.mask & ~mask), pixels=crop.pixels, stage=crop.stage) for mask in masks]

@@ -53,7 +53,7 @@ def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
     chains: list[list[Sight]] = []
     for frame in sights:
         _extend(chains, frame)
-    chains = [chain for chain in chains if _is_object(chain, len(sights) // FLEETING)]
+    chains = [chain for chain in chains if _is_object(chain, sights)]
     counts = np.zeros(len(sights), dtype=np.int64)
     for chain in chains:
         for present in _presence(chain, chains, len(sights), size):
@@ -92,9 +92,12 @@ def _distance(chain: list[Sight], sight: Sight) -> float:
     return float(away / reach + (0.0 if sight.colour == name else 0.6))
 
 
-def _is_object(chain: list[Sight], brief: int) -> bool:
-    """Whether a chain is more than a flicker: a smear that comes and goes within ``brief`` frames is no object, and no fault of another."""
-    return len(chain) > brief or any(sight.clear and sight.fault is None for sight in chain)
+def _is_object(chain: list[Sight], sights: list[list[Sight]]) -> bool:
+    """Whether a chain is an object and no fault of another: sound once, or seen by itself for longer than a flicker."""
+    if any(sight.clear and sight.fault is None for sight in chain):
+        return True
+    alone = [sight for sight in chain if not any(other is not sight and _overlap(sight, other) for other in sights[sight.frame])]
+    return len(alone) > len(sights) // FLEETING
 
 
 def _presence(chain: list[Sight], chains: list[list[Sight]], length: int, size: tuple[int, int]) -> list[int]:
