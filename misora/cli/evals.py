@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misora.client.errors import MissingExtraError, UsageError
+from misora.client.errors import GenerationError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIZE = (96, 176)  # native height and width
 SECONDS = 4.0
+TRIES = 10  # seeds after which the simulator gives a scene up
 
 
 def add_parser(verbs: Any) -> None:
@@ -76,9 +77,14 @@ def _takes(items: list[Item], weights: Weights, model: Source, seeds: range) -> 
 
 def simulator(item: Item, language: str, seed: int) -> np.ndarray:
     """The world's own clip of an item: the ceiling. Needs the extra ``world``."""
-    from misora.world.make import render_graph
+    from misora.world.make import Unstageable, render_graph
 
-    return render_graph(item.graph, seed, seconds=SECONDS, size=SIZE).frames
+    for again in range(TRIES):
+        try:
+            return render_graph(item.graph, seed + 10 * again, seconds=SECONDS, size=SIZE).frames
+        except Unstageable:
+            continue
+    raise GenerationError(f"The simulator cannot stage this prompt: {item.captions[language]}")
 
 
 def model_source(weights: Weights, steps: int, guidance: float) -> Source:

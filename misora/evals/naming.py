@@ -64,7 +64,7 @@ def nearest_tones(pixels: np.ndarray) -> np.ndarray:
     tint = logs[:, [0, 2]] - logs[:, 1:2]  # n 2
     far = np.abs((tint[:, None] - table.tones[None, :, :2]) / (0.1 + table.spreads[None, :, :2])).max(-1)  # n colours
     light = np.abs(logs.max(-1)[:, None] - table.tones[None, :, 2])  # n colours
-    return np.asarray((far + light).argmin(1))
+    return np.asarray((far + 0.5 * light).argmin(1))
 
 
 def name_shape(crop: Crop) -> tuple[str, float]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from misora.evals.background import LIFT, LOGS
 from misora.evals.features import REACH, Crop
-from misora.evals.naming import LIMITS, name, name_shape, nearest_tones
+from misora.evals.naming import LIMITS, name, name_colour, name_shape, nearest_tones
 from misora.evals.segment import LEAST, Regions, segment
 from misora.evals.tracks import Parse, Sight, link
 
 MARGIN = REACH + 1  # pixels around a region that its crop shows
 SOLID = 0.89  # of its convex hull that a single thing fills, pixel stairs included
-SECOND = 0.12  # of a region, at least, in another colour: two things that overlap
+SECOND = 0.08  # of a region, at least, in another colour: two things that overlap
 
 
 def parse(frames: np.ndarray) -> Parse:
@@ -64,11 +66,15 @@ def _parts(crop: Crop) -> list[Crop]:
     tones = np.full(crop.mask.shape, -1)
     tones[crop.mask] = nearest_tones(crop.pixels[crop.mask])
     least = max(LEAST, SECOND * crop.mask.sum())
-    masks = [ndimage.binary_opening(tones == tone, iterations=2) for tone in np.flatnonzero(np.bincount(tones[crop.mask]) > least)]
+    masks = [ndimage.binary_opening(tones == tone) for tone in np.flatnonzero(np.bincount(tones[crop.mask]) > least)]
     masks = [mask for mask in masks if mask.sum() > least]
-    if len(masks) < 2:
+    named: dict[str, np.ndarray] = {}
+    for mask in masks:  # shade can look like two colours, yet be named as one
+        tone_name = name_colour(dataclasses.replace(crop, mask=mask))[0]
+        named[tone_name] = mask | named.get(tone_name, False)
+    if len(named) < 2:
         return [crop]
-    return [Crop(mask=mask, others=crop.others | (crop.mask & ~mask), pixels=crop.pixels, stage=crop.stage) for mask in masks]
+    return [dataclasses.replace(crop, mask=mask, others=crop.others | (crop.mask & ~mask)) for mask in named.values()]
 
 
 def _sight(crop: Crop, corner: tuple[int, int], frame: int, size: tuple[int, int], *, alone: bool) -> Sight:

@@ -87,7 +87,7 @@ def _distance(chain: list[Sight], sight: Sight) -> float:
     if len(chain) > 1 and last.frame - chain[-2].frame == 1:
         step = last.centre[0] - chain[-2].centre[0], last.centre[1] - chain[-2].centre[1]
         away = min(away, np.hypot(x - gap * step[0], y - gap * step[1]))
-    reach = (12 + 0.6 * np.sqrt(last.area)) * (1 + 0.2 * (gap - 1))
+    reach = (12 + 0.6 * np.sqrt(max(s.area for s in chain))) * (1 + 0.2 * (gap - 1))
     name = Counter(s.colour for s in chain[-9:]).most_common(1)[0][0]
     return float(away / reach + (0.0 if sight.colour == name else 0.6))
 
