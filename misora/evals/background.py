@@ -11,8 +11,10 @@ from scipy.spatial import ConvexHull
 PASSES = 6
 SOFT = 0.07  # deviation, in natural log units, at which a pixel's say has fallen by half
 STRIDE = 3  # every third column is enough for the fit
-SAMPLES = 7  # frames that the median over time is taken of
-TEXTURE = 0.3  # what deviates more than this is no texture of the floor
+SAMPLES = 11  # frames that the median over time is taken of
+TEXTURE = (0.08, 0.3)  # a floor's texture deviates by three times its usual amount at most, within these bounds; the haze by the upper one
+GROUND = 0.7  # of the way from the sky's colour to the floor's: below, no haze
+TRUST = np.array([1.0, 1.0, 0.7, 0.7])  # in a row's border, its median and its quartiles as the stage's colour
 LIFT = 4.0  # grey levels added before the logarithm, so that black stays calm
 LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(LIFT))
 
@@ -36,12 +38,24 @@ def empty_stage(frames: np.ndarray) -> Stage:
     logs = LOGS[np.median(frames[picked], axis=0).astype(np.uint8)]  # h w 3
     surface = _row_surface(logs)
     texture = logs - surface  # h w 3
-    solid = _hulls(ndimage.binary_opening(np.square(texture).sum(-1) > TEXTURE**2))  # h w
+    amount = np.sqrt(np.square(texture).sum(-1))  # h w
+    ground = np.roll(ground_rows(surface), len(surface) // 8)  # h, clear of the horizon, which curves
+    ground[: len(surface) // 8] = False
+    most = np.where(ground, np.clip(3 * np.quantile(amount[ground], 0.6), *TEXTURE) if ground.any() else TEXTURE[1], TEXTURE[1])  # h
+    solid = _hulls(ndimage.binary_opening(amount > most[:, None]))  # h w
     empty = texture[~solid]  # n 3
     texture[solid] = 0
     tint = np.abs(empty[:, [0, 2]] - empty[:, 1:2])  # n 2
     red, blue = np.quantile(tint, 0.95, axis=0) if len(tint) else (0.0, 0.0)
     return Stage(logs=surface + texture, spread=(float(red), float(blue)))
+
+
+def ground_rows(logs: np.ndarray) -> np.ndarray:
+    """The rows [h] of a stage [h, w, 3] below the haze of the horizon: only there do shadows fall."""
+    rows = np.median(logs, axis=1)  # h 3
+    sky, floor = rows[:3].mean(0), rows[-len(rows) // 4 :].mean(0)
+    nearness = (rows - sky) @ (floor - sky) / max(1e-6, np.square(floor - sky).sum())  # h
+    return np.asarray(np.maximum.accumulate(nearness > GROUND))
 
 
 def _hulls(solid: np.ndarray) -> np.ndarray:
@@ -58,15 +72,19 @@ def _hulls(solid: np.ndarray) -> np.ndarray:
 
 
 def _row_surface(logs: np.ndarray) -> np.ndarray:
-    """Per row a straight line over x: the better supported of two fits, one begun at the row's border and one at its middle value."""
+    """Per row a straight line over x: the best supported of fits that begin at the row's border, its median and its quartiles."""
     thin = logs[:, ::STRIDE]  # h w/STRIDE 3
     border = thin.shape[1] // 10 + 1
-    starts = np.median(np.concatenate([thin[:, :border], thin[:, -border:]], axis=1), axis=1), np.median(thin, axis=1)  # h 3 each
-    fits = [_row_lines(thin, start) for start in starts]
-    support = ndimage.uniform_filter1d(fits[0][2] - fits[1][2], 5, mode="nearest")  # h
-    level, slope = (np.where(support[:, None] >= 0, *pair) for pair in zip(fits[0][:2], fits[1][:2], strict=True))
+    starts = [
+        np.median(np.concatenate([thin[:, :border], thin[:, -border:]], axis=1), axis=1),
+        *np.quantile(thin, (0.5, 0.25, 0.75), axis=1),
+    ]
+    levels, slopes, supports = zip(*(_row_lines(thin, start) for start in starts), strict=True)
+    trust = ndimage.uniform_filter1d(np.stack(supports), 5, axis=1, mode="nearest") * TRUST[:, None]  # starts h
+    best = trust.argmax(0), np.arange(len(logs))
+    level, slope = np.stack(levels)[best], np.stack(slopes)[best]  # h 3
     x = np.linspace(-1, 1, logs.shape[1], dtype=np.float32)
-    return level[:, None] + slope[:, None] * x[None, :, None]
+    return np.asarray(level[:, None] + slope[:, None] * x[None, :, None])
 
 
 def _row_lines(logs: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,14 +7,13 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from misora.evals.background import LOGS, Stage, empty_stage
+from misora.evals.background import LOGS, Stage, empty_stage, ground_rows
 
 # A shadow darkens the day's floor by up to SHADE (natural log units) and tints it on the way, by (red - green, blue - green) at most:
 SHADE, TINT, FULL = 1.1, (-0.045, 0.07), 0.5
 TOLERANCE = (0.045, 0.055)  # of that tint, for rounding and decoding; the floor's own spread is added
 BRIGHT = 0.13  # brighter than the floor by this: an object
 FAINT = 0.05  # what deviates less than this is stage, whatever its tint
-GROUND = 0.7  # of the way from the sky's colour to the floor's: below, no haze
 LEAST = 40  # pixels of an object at least
 IN_FRAME = ndimage.generate_binary_structure(2, 1)[None] & np.array([False, True, False])[:, None, None]
 
@@ -59,16 +58,8 @@ def _is_object(contrast: np.ndarray, stage: Stage) -> np.ndarray:
     off_red = (red - light - TINT[0] * depth) / (TOLERANCE[0] + stage.spread[0])
     off_blue = (blue - light - TINT[1] * depth) / (TOLERANCE[1] + stage.spread[1])
     tinted = off_red * off_red + off_blue * off_blue > 1
-    dark = light < np.where(_is_ground(stage), -SHADE, -BRIGHT)[:, None]
+    dark = light < np.where(ground_rows(stage.logs), -SHADE, -BRIGHT)[:, None]
     return np.asarray((tinted & (np.abs(contrast).max(-1) > FAINT)) | (light > BRIGHT) | dark)
-
-
-def _is_ground(stage: Stage) -> np.ndarray:
-    """The rows [h] below the haze of the horizon: only there do shadows fall."""
-    rows = np.median(stage.logs, axis=1)  # h 3
-    sky, floor = rows[:3].mean(0), rows[-len(rows) // 4 :].mean(0)
-    nearness = (rows - sky) @ (floor - sky) / max(1e-6, np.square(floor - sky).sum())  # h
-    return np.maximum.accumulate(nearness > GROUND)
 
 
 def _filled(labels: np.ndarray, boxes: list[tuple[slice, slice, slice]]) -> np.ndarray:

@@ -21,6 +21,7 @@ class Slice:
     lights: tuple[str, ...] = ("day",)
     styles: tuple[str, ...] = ("realistic",)
     cameras: tuple[str, ...] = ("still",)
+    unclear: tuple[tuple[str, str], ...] = (("stone", "white"),)  # floors that the shaded side of a thing melts into
 
     def __contains__(self, graph: SceneGraph) -> bool:
         """Whether the parser's figures speak for this graph."""
@@ -32,6 +33,7 @@ class Slice:
             and all(act.verb in self.verbs and act.target is None for act in graph.cards[0].acts)
             and all(relation.kind in self.relations for relation in graph.relations)
             and graph.floor in self.floors
+            and not any((graph.floor, thing.colour) in self.unclear for thing in graph.things)
             and graph.light in self.lights
             and graph.style in self.styles
             and graph.cards[0].camera in self.cameras
