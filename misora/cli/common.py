@@ -25,7 +25,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WxH", help="width and height in pixels (default: 704x384)")
     parser.add_argument("--aspect", metavar="W:H", help="instead of a size: the shape, from 9:21 to 21:9")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same video (default: a new one each time)")
-    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps, 1 to 200 (default: 10)")
+    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps of a frame, 1 to 200 (default: 5)")
     parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 3)")
     parser.add_argument("--negative", metavar="TEXT", help="what not to show")
     parser.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the weights to use (default: embedded)")

@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--out", type=Path, default=Path("evals"), metavar="FOLDER", help="table, JSON and contact sheet (default: evals)")
     action.add_argument("--prompts", type=int, metavar="N", help="only the first N of the list (default: all)")
     action.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1 of each prompt, 1 to 10 (default: 1)")
-    action.add_argument("--steps", type=int, default=10, metavar="N", help="sampling steps (default: 10)")
+    action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
     action.add_argument("--guidance", type=float, default=3.0, metavar="X", help="how closely to follow the prompt (default: 3)")
     action.set_defaults(run=run, computes=True)
 

@@ -15,6 +15,7 @@ from misora.model.weights import Weights
 from misora.render.request import Request
 from misora.render.video import Video
 
+LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
 Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
 
 
@@ -35,6 +36,7 @@ def render(request: Request, weights: Weights, progress: Progress = lambda stage
             steps=request.steps,
             guidance=request.guidance,
             seed=request.seed,
+            lag=LAG * request.steps,
             progress=lambda done, total: progress("drawing", done, total),
         )  # 1 c t h w
         native = decode(latents, kinds, weights, progress)[: request.native_frames()]  # t 3 h w

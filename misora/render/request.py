@@ -35,7 +35,7 @@ class Request:
     size: str | None = None
     aspect: str | None = None
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
-    steps: int = 10
+    steps: int = 5
     guidance: float = 3.0
 
     def check(self) -> None:
