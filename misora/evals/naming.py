@@ -19,7 +19,7 @@ class Limits:
     """What a sound object stays within; fitted so that renders pass and damage fails (runs/fit_parser.py)."""
 
     colour: float = 4.0  # distance from the nearest colour, in its own spreads
-    shape: float = 2.6  # distance from the nearest shape, root mean square in the spreads of the features
+    shape: float = 2.8  # distance from the nearest shape, root mean square in the spreads of the features
     edge: float = 3.3  # pixels from stage to object
     see_through: float = 0.45  # share of the outline's inner band that shows the stage
 

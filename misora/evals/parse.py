@@ -72,6 +72,8 @@ def _parts(crop: Crop) -> list[Crop]:
     for mask in masks:  # shade can look like two colours, yet be named as one
         tone_name = name_colour(dataclasses.replace(crop, mask=mask))[0]
         named[tone_name] = mask | named.get(tone_name, False)
+    if "grey" in named and len(named.keys() & {"black", "white"}) == 1:  # the gloss of black, the shade of white
+        named[(named.keys() & {"black", "white"}).pop()] |= named.pop("grey")
     if len(named) < 2:
         return [crop]
     return [dataclasses.replace(crop, mask=mask, others=crop.others | (crop.mask & ~mask)) for mask in named.values()]

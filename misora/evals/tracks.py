@@ -93,11 +93,12 @@ def _distance(chain: list[Sight], sight: Sight) -> float:
 
 
 def _is_object(chain: list[Sight], sights: list[list[Sight]]) -> bool:
-    """Whether a chain is an object and no fault of another: sound once, or seen by itself for longer than a flicker."""
-    if any(sight.clear and sight.fault is None for sight in chain):
+    """Whether a chain is an object and no fault of another: lasting, sound, or seen by itself for longer than a flicker."""
+    brief = len(sights) // FLEETING
+    if len(chain) > len(sights) // 2 or sum(sight.clear and sight.fault is None for sight in chain) > brief // 2:
         return True
     alone = [sight for sight in chain if not any(other is not sight and _overlap(sight, other) for other in sights[sight.frame])]
-    return len(alone) > len(sights) // FLEETING
+    return len(alone) > brief
 
 
 def _presence(chain: list[Sight], chains: list[list[Sight]], length: int, size: tuple[int, int]) -> list[int]:
