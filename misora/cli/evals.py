@@ -123,7 +123,7 @@ def to_bytes(frames: Tensor) -> np.ndarray:
     """Frames [t, 3, h, w] in -1..1 as uint8 [t, h, w, 3]."""
     import torch
 
-    return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()  # type: ignore[no-any-return]
+    return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
 def _write_sheet(out: Path, items: list[Item], model: Source) -> None:

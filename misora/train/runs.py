@@ -186,7 +186,7 @@ def _record(learner: Pretrainer, wish: Wish, autoencoder: str, steps: int, secon
         "flops": learner.flops,
         "seconds": round(seconds),
         "autoencoder": autoencoder,
-        "held_out_loss": learner.held_out_loss(),
+        "held_out_loss": None if learner.held_out is None else learner.held_out_loss(),
     }
 
 
