@@ -18,17 +18,21 @@ from torch.nn import functional as F
 
 GROUP = 4  # pixel frames in a latent frame of kind "G"
 SPACE = 8  # pixels along the side of a latent cell
-HALO = 8  # latent cells around a tile that its pixels depend on: 5 convolutions at 1/8 and 5 at 1/4
+HALO = 9  # latent cells around a tile that its pixels depend on: 5 convolutions at 1/8 and, with two frame blocks, 7 at 1/4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
-    """Widths of the layers: ``near`` at a quarter of the picture's size, ``deep`` at an eighth, ``frame`` per pixel frame."""
+    """Widths of the layers: ``near`` at a quarter of the picture's size, ``deep`` at an eighth, ``frame`` per pixel frame.
+
+    ``frame_blocks``: how many blocks the decoder spends on each pixel frame by itself.
+    """
 
     channels: int = 16
     near: int = 128
     deep: int = 192
     frame: int = 64
+    frame_blocks: int = 1
 
 
 def pixel_frames(kinds: str) -> int:
@@ -159,7 +163,7 @@ class Decoder(nn.Module):
         self.near = Stack([Block(config.near, memory=config.near // 2)])
         self.single = nn.Linear(config.near, config.frame)
         self.grouped = nn.Linear(config.near, GROUP * config.frame)
-        self.frame = Stack([Block(config.frame)])
+        self.frame = Stack([Block(config.frame) for _ in range(config.frame_blocks)])
         self.out = Conv(config.frame, 48)
 
     def forward(self, latents: Tensor, kinds: str, past: Past) -> tuple[Tensor, Past]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from misora.model.autoencoder import GROUP, Autoencoder, AutoencoderConfig, pixel_frames
-from misora.train.loop import Budget, Look, train
+from misora.train.loop import Budget, Look, rank, share_gradients, train
 from misora.train.muon import Muon
 
 Bytes = npt.NDArray[np.uint8]
@@ -31,7 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 class AutoencoderRecipe:
     """One training run. The learning rate warms up, stays, and falls to a twentieth over the last ``cooldown`` steps."""
 
-    config: AutoencoderConfig = AutoencoderConfig()
+    config: AutoencoderConfig = AutoencoderConfig(frame_blocks=2)
     kinds: tuple[str, ...] = ("SGG", "SGG", "SGG", "SGGS", "GGS", "SGSG")
     crops: tuple[tuple[int, int], ...] = ((64, 96), (80, 80), (96, 64))
     batch: int = 8
@@ -44,7 +44,8 @@ class AutoencoderRecipe:
     latent_noise: float = 0.1  # the most noise put on latents, in their own standard deviations
     latent_penalty: float = 1e-4
     squared: float = 10.0  # weight of the squared error beside the absolute one
-    motion: float = 4.0  # how much more a moving pixel counts
+    motion: float = 8.0  # how much more a moving pixel counts
+    flicker: float = 1.0  # weight of the error in the change from frame to frame
     chosen: int = 3  # a crop is the liveliest of so many
     save_seconds: float = 120.0
     decoder_only: bool = False  # once latents are in use, their encoder may not change
@@ -62,20 +63,21 @@ class Crops:
 
     def __init__(self, arrays: list[Bytes], recipe: AutoencoderRecipe) -> None:
         self.arrays, self.recipe = arrays, recipe
-        self.random = random.Random(recipe.seed)
 
-    def draw(self) -> tuple[Tensor, str]:
-        kinds = self.random.choice(self.recipe.kinds)
-        frames, size = pixel_frames(kinds), self.random.choice(self.recipe.crops)
-        return torch.from_numpy(np.stack([self._crop(frames, *size) for _ in range(self.recipe.batch)])), kinds
+    def draw(self, number: int) -> tuple[Tensor, str]:
+        """The step's crops; processes that train together draw one shape, so that none waits, and crops of their own."""
+        common = random.Random(f"{self.recipe.seed} {number}")
+        own = random.Random(f"{self.recipe.seed} {number} {rank()}")
+        kinds, size = common.choice(self.recipe.kinds), common.choice(self.recipe.crops)
+        frames = pixel_frames(kinds)
+        return torch.from_numpy(np.stack([self._crop(own, frames, *size) for _ in range(self.recipe.batch)])), kinds
 
-    def _crop(self, frames: int, height: int, width: int) -> Bytes:
-        array = self.random.choices(self.arrays, weights=[len(a) for a in self.arrays])[0]
-        clip = array[self.random.randrange(len(array))]
-        clip = clip[(start := self.random.randrange(len(clip) - frames + 1)) : start + frames]
+    def _crop(self, dice: random.Random, frames: int, height: int, width: int) -> Bytes:
+        array = dice.choices(self.arrays, weights=[len(a) for a in self.arrays])[0]
+        clip = array[dice.randrange(len(array))]
+        clip = clip[(start := dice.randrange(len(clip) - frames + 1)) : start + frames]
         places = [
-            (self.random.randrange(0, clip.shape[1] - height + 1), self.random.randrange(0, clip.shape[2] - width + 1))
-            for _ in range(self.recipe.chosen)
+            (dice.randrange(0, clip.shape[1] - height + 1), dice.randrange(0, clip.shape[2] - width + 1)) for _ in range(self.recipe.chosen)
         ]
         views = [clip[:, y : y + height, x : x + width] for y, x in places]
         return max(views, key=liveliness)
@@ -104,11 +106,13 @@ def noisy(latents: Tensor, most: float) -> Tensor:
 
 
 def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe) -> Tensor:
-    """Smooth absolute plus squared error over [b t h w 3], moving pixels counting more."""
+    """Smooth absolute plus squared error over [b t h w 3], moving pixels counting more, and that of the changes in time."""
     weight = 1 + recipe.motion * moving(frames)  # b t h w
-    square = (made - frames).square()
+    gap = made - frames
+    square = gap.square()
     error = (square + 1e-6).sqrt() + recipe.squared * square
-    return (error.mean(-1) * weight).sum() / weight.sum()
+    change = (gap.diff(dim=1).square() + 1e-6).sqrt().mean()  # what stands still must not shimmer
+    return (error.mean(-1) * weight).sum() / weight.sum() + recipe.flicker * change
 
 
 class AutoencoderLearner:
@@ -126,7 +130,8 @@ class AutoencoderLearner:
 
     def step(self, number: int) -> dict[str, float]:
         recipe = self.recipe
-        pixels, kinds = self.crops.draw()
+        pixels, kinds = self.crops.draw(number)
+        torch.manual_seed(hash((recipe.seed, number, rank())))
         frames = pixels.float() / 127.5 - 1  # b t h w 3
         with torch.autocast("cpu", torch.bfloat16):
             latents = self.network.encode(frames.movedim(-1, 1), kinds)  # b c T h/8 w/8
@@ -138,6 +143,7 @@ class AutoencoderLearner:
 
     def _update(self, number: int) -> None:
         recipe = self.recipe
+        share_gradients([weight for weight in self.network.parameters() if weight.requires_grad])
         share = min((number + 1) / recipe.warmup, max(0.05, min(1.0, (recipe.steps - number) / recipe.cooldown)))
         for optimiser, rate in zip(self.optimisers, (recipe.matrix_lr, recipe.vector_lr), strict=True):
             for group in optimiser.param_groups:
@@ -153,8 +159,6 @@ class AutoencoderLearner:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "noise": torch.get_rng_state(),
-            "crops": self.crops.random.getstate(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -162,8 +166,6 @@ class AutoencoderLearner:
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        torch.set_rng_state(state["noise"])
-        self.crops.random.setstate(state["crops"])
 
     @torch.no_grad()
     def look(self) -> Look:

@@ -81,7 +81,22 @@ def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False
 
 def leads() -> bool:
     """Whether this is the only process that trains, or the first of several."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
+
+
+def rank() -> int:
+    """This process's place among those that train together; 0 where it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share_gradients(weights: list[Tensor]) -> None:
+    """Average the gradients over the processes that train together, if there are several."""
+    if dist.is_initialized():
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(dist.get_world_size())
+        dist.all_reduce(flat)
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
 
 
 def agreed(answer: bool) -> bool:

@@ -24,7 +24,7 @@ from misora.flow import path
 from misora.model import weights
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
-from misora.train.loop import Look
+from misora.train.loop import Look, share_gradients
 from misora.train.muon import Muon
 from misora.train.truth import TruthHead
 
@@ -189,16 +189,6 @@ class Pretrainer:
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""
         return self.look_at(self.average)
-
-
-def share_gradients(weights: list[Tensor]) -> None:
-    """Average the gradients over the processes that train together, if there are several."""
-    if dist.is_initialized():
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(dist.get_world_size())
-        dist.all_reduce(flat)
-        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-        torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
 
 
 def flops(config: TransformerConfig, tokens: int) -> float:

@@ -14,7 +14,7 @@ KINDS = ("S", "SG", "SGSGG", "SSG", "GG")
 @pytest.fixture
 def network() -> Autoencoder:
     torch.manual_seed(0)
-    network = Autoencoder(AutoencoderConfig(channels=4, near=8, deep=8, frame=8))
+    network = Autoencoder(AutoencoderConfig(channels=4, near=8, deep=8, frame=8, frame_blocks=2))
     for weight in network.parameters():  # nothing may rest on weights that start at zero
         torch.nn.init.normal_(weight, std=0.15)
     torch.nn.init.normal_(network.latent_mean)

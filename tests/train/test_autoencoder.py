@@ -50,8 +50,8 @@ def test_a_whole_run_leaves_its_state(tmp_path: Path) -> None:
 
 def test_crops_seek_what_moves() -> None:
     recipe = dataclasses.replace(tiny(), batch=64, chosen=1)
-    lively = Crops([clips()], dataclasses.replace(recipe, chosen=8)).draw()[0]
-    assert moving(lively.float() / 127.5 - 1).mean() > moving(Crops([clips()], recipe).draw()[0].float() / 127.5 - 1).mean()
+    lively = Crops([clips()], dataclasses.replace(recipe, chosen=8)).draw(0)[0]
+    assert moving(lively.float() / 127.5 - 1).mean() > moving(Crops([clips()], recipe).draw(0)[0].float() / 127.5 - 1).mean()
 
 
 def test_moving_marks_the_mover_and_its_surroundings() -> None:
