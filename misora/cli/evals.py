@@ -89,6 +89,8 @@ def simulator(item: Item, language: str, seed: int) -> np.ndarray:
 
 def model_source(weights: Weights, steps: int, guidance: float) -> Source:
     """The model's clips at native size, as ``misora generate`` draws them; those of seed 0 are kept: several rows show them."""
+    import torch
+
     from misora.render.render import render
     from misora.render.request import Request
 
@@ -98,7 +100,8 @@ def model_source(weights: Weights, steps: int, guidance: float) -> Source:
         prompt = item.captions[language]
         if seed == 0 and prompt in kept:
             return kept[prompt]
-        frames = to_bytes(render(Request(prompt=prompt, seed=seed, steps=steps, guidance=guidance), weights).native)
+        video = render(Request(prompt=prompt, seed=seed, steps=steps, guidance=guidance), weights)
+        frames = to_bytes(torch.stack(list(video.native)))
         if seed == 0:
             kept[prompt] = frames
         return frames

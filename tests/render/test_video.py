@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 
 from misora.media.read import read_image, read_video
 from misora.render.request import Request
-from misora.render.video import Video, enlarge
+from misora.render.video import Video, deliver, enlarge
+
+AHEAD = 3  # native frames that may be drawn beyond the one that is shown
 
 
 def greys(seconds: float, size: str = "128x128") -> Video:
@@ -22,6 +25,27 @@ def greys(seconds: float, size: str = "128x128") -> Video:
 def test_each_native_frame_is_shown_twice() -> None:
     shown = greys(1.0).frames[:, 64, 64, 0]
     assert shown.tolist() == [i // 2 for i in range(24)]
+
+
+def test_native_frames_are_drawn_only_when_their_turn_comes() -> None:
+    drawn: list[int] = []
+
+    def native() -> Iterator[torch.Tensor]:
+        for number in range(12):
+            drawn.append(number)
+            yield torch.full((3, 32, 32), number / 127.5 - 1)
+
+    video = Video(request=Request(prompt="grey", seconds=1.0, size="128x128"), native=native())
+    for number, frame in enumerate(video.stream()):
+        assert int(frame[64, 64, 0]) == number // 2
+        assert len(drawn) <= number // 2 + AHEAD
+    assert number == 23
+
+
+def test_the_last_frame_stays_where_the_native_ones_end_early() -> None:
+    native = torch.tensor([0.0, 1.0])[:, None, None, None].expand(-1, 3, 32, 32)
+    shown = torch.stack(list(deliver(native, size=(64, 64), count=7)))[:, 0, 0, 0]
+    assert shown.tolist() == [128, 128, 255, 255, 255, 255, 255]
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.0, 1), (0.04, 1), (0.13, 3), (1.0, 24)])
