@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 SHOWN, REFERENCE = 0, 1  # roles of a latent frame: part of the clip, or only to be looked at
+FRAMES = {"S": 1, "G": 4}  # pixel frames in a latent frame
 PATCH = 2  # rows and columns of latents in one token
 
 
@@ -23,18 +24,25 @@ class Canvas:
     kinds: str  # one letter for each latent frame: S (one pixel frame, starts afresh) or G (four, leans on the past)
     times: Tensor  # [t] float positions in latent frames; only differences matter
     roles: Tensor  # [t] SHOWN or REFERENCE
+    cards: Tensor  # [t] which of the texts rules each latent frame
+    tied: tuple[tuple[int, int], ...] = ()  # pairs of latent frames of one kind that are to become the same picture
 
     def __post_init__(self) -> None:
         batch, _, frames, height, width = self.given.shape
         assert self.level.shape == (batch, frames, height, width), "one noise level for every latent position"
         assert len(self.kinds) == frames, "one kind for every latent frame"
         assert set(self.kinds) <= {"S", "G"}, "only the kinds S and G"
-        assert self.times.shape == self.roles.shape == (frames,), "one time and one role for every latent frame"
+        assert self.times.shape == self.roles.shape == self.cards.shape == (frames,), "a time, a role and a card for every latent frame"
+        assert all(self.kinds[a] == self.kinds[b] for a, b in self.tied), "only frames of one kind can be the same"
         assert height % PATCH == width % PATCH == 0, "whole tokens"
 
     def kind_indices(self) -> Tensor:
         """The kinds as the transformer reads them: 0 for S, 1 for G, [t]."""
         return kind_indices(self.kinds, self.given.device)
+
+    def shown(self) -> list[int]:
+        """The latent frames that are part of the clip."""
+        return [i for i, role in enumerate(self.roles.tolist()) if role == SHOWN]
 
     def token_level(self, level: Tensor) -> Tensor:
         """``level`` [b, t, h, w] as the transformer takes it: one for each frame [b, t] where that says it all, else each token's."""
@@ -46,3 +54,14 @@ class Canvas:
 def kind_indices(kinds: str, device: torch.device | None = None) -> Tensor:
     """A string of S and G as indices 0 and 1, [t]."""
     return torch.tensor(["SG".index(kind) for kind in kinds], device=device)  # t
+
+
+def pixel_frames(kinds: str) -> int:
+    """How many pixel frames these latent frames stand for."""
+    return sum(FRAMES[kind] for kind in kinds)
+
+
+def times_of(kinds: str) -> Tensor:
+    """Where each latent frame stands, in latent frames, [t]: at its last pixel frame, a quarter each, so that S and G… are 0, 1, 2 …"""
+    ends = torch.tensor([FRAMES[kind] for kind in kinds], dtype=torch.float32).cumsum(0)  # t
+    return (ends - 1) / FRAMES["G"]

@@ -1,17 +1,54 @@
-"""Noise levels for training, drawn so that one network learns every verb; it knows nothing of the data or of the network.
+"""Canvases for training, drawn so that one network learns every verb; it knows nothing of the data or of the network.
 
 Diffusion forcing (arXiv:2407.01392): a clip's frames may each have their own level.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from misora.canvas import fills
+from misora.canvas.canvas import REFERENCE, SHOWN, times_of
 
 ONE_LEVEL, INDEPENDENT, STAIRCASE = 0.35, 0.25, 0.25  # shares of the clips; what is left, .15, are the verbs' fills
 SPREAD = 1.0  # standard deviation of a level's logit
+MASKED = 0.1  # share of the batches in which only a box of every clip is to be invented
+REFERRED = 0.5  # share of the clips with a second S whose shorter side becomes a reference
+LED = 0.75  # share of the windows out of the middle of a clip that begin with clean frames
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """How a batch is to be learned from: what a ``Canvas`` says of a clip, for each clip of a batch its own."""
+
+    level: Tensor  # [b, t], or [b, t, h/2, w/2] where a part of each frame is given
+    times: Tensor  # [b, t]
+    roles: Tensor  # [b, t]
+
+    def __getitem__(self, rows: slice) -> Drawn:
+        return Drawn(level=self.level[rows], times=self.times[rows], roles=self.roles[rows])
+
+
+def draw_canvas(
+    batch: int, kinds: str, height: int, width: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0
+) -> Drawn:
+    """Levels, times and roles for clips of these kinds, ``height`` by ``width`` tokens; no clip is all given.
+
+    A batch has masks in all of its clips or in none, since a level for every token costs more than one for every frame.
+    """
+    level = draw(batch, len(kinds), generator, mean=mean, shift=shift)  # b t
+    if kinds[0] == "G":
+        level = _busy(level * draw_lead(batch, len(kinds), generator), level)  # b t
+    times = times_of(kinds).expand(batch, -1)  # b t
+    roles = torch.full((batch, len(kinds)), SHOWN)  # b t
+    if "S" in kinds[1:]:
+        level, times, roles = draw_references(level, times, kinds, generator)
+    if float(torch.rand((), generator=generator)) < MASKED:
+        level = fills.within(level[:, :, None, None], draw_boxes(level * (roles == SHOWN), height, width, generator))  # b t h/2 w/2
+    return Drawn(level=level, times=times, roles=roles)
 
 
 def draw(batch: int, frames: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0) -> Tensor:
@@ -48,6 +85,58 @@ def draw_staircase(batch: int, frames: int, generator: torch.Generator) -> Tenso
     rise = 0.5 + 2.5 * slope  # b
     anchor = (place * frames).floor() / max(frames - 1, 1)  # b
     return fills.staircase(frames, level.clamp_min(1e-3) - rise * anchor, rise)
+
+
+def draw_lead(batch: int, frames: int, generator: torch.Generator) -> Tensor:
+    """Fills [b, t] whose first frames, up to half of them, are given in most clips: the past of a window that slides."""
+    led, share = torch.rand(2, batch, generator=generator)  # b and b
+    length = 1 + (share * (frames // 2)).long()  # b
+    first = length.clamp_max(frames - 1) * (led < LED)  # b
+    return fills.keep_ends(frames, first, torch.zeros_like(first))
+
+
+def draw_references(level: Tensor, times: Tensor, kinds: str, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Levels, times and roles [b, t] in which one side of the second S is, in some clips, only there to be looked at."""
+    batch, frames = level.shape
+    cut = kinds.index("S", 1)
+    side = slice(0, cut) if cut <= frames - cut else slice(cut, frames)
+    rest = slice(cut, frames) if cut <= frames - cut else slice(0, cut)
+    chosen, distance = torch.rand(2, batch, generator=generator)  # b and b
+    chosen = chosen < REFERRED  # b
+    far = fills.away(times[:, side], times[:, rest].amin(1), fills.AWAY * (1 + distance))  # b s
+    roles = torch.full((batch, frames), SHOWN)  # b t
+    roles[:, side] = torch.where(chosen[:, None], REFERENCE, SHOWN)
+    moved, kept = times.clone(), level.clone()  # b t
+    moved[:, side] = torch.where(chosen[:, None], far, times[:, side])
+    kept[:, side] = torch.where(chosen[:, None], 0.0, level[:, side])
+    kept[:, rest] = _busy(kept[:, rest], level.amax(1, keepdim=True))
+    return kept, moved, roles
+
+
+def draw_boxes(level: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Masks [b, t, h, w] of a box that moves and, half of the time, lasts for a part of the clip; half of the masks are its outside.
+
+    A box holds the middle of some cell in a frame that ``level`` [b, t] has noise in, or the whole of the frames is left to invent.
+    """
+    batch, frames = level.shape
+    sides = 0.2 + 0.6 * torch.rand(batch, 2, 2, generator=generator)  # b 2 2: at the start and the end, width and height
+    corner = torch.rand(batch, 2, 2, generator=generator) * (1 - sides)  # b 2 2
+    ends = torch.cat((corner, corner + sides), 2)  # b 2 4
+    share = torch.linspace(0, 1, frames)[:, None]  # t 1
+    corners = ends[:, :1] * (1 - share) + ends[:, 1:] * share  # b t 4
+    start, length, lasting, outside = torch.rand(4, batch, generator=generator)  # b each
+    first = (start * frames).long() * (lasting < 0.5)  # b
+    last = torch.where(lasting < 0.5, first + 1 + (length * frames).long(), frames)  # b
+    mask = fills.box(frames, height, width, corners, first, last)  # b t h w
+    mask ^= (outside < 0.5)[:, None, None, None]  # b t h w
+    empty = ~(mask & (level > 0)[:, :, None, None]).flatten(1).any(1)  # b
+    mask |= empty[:, None, None, None]
+    return mask
+
+
+def _busy(level: Tensor, otherwise: Tensor) -> Tensor:
+    """Levels [b, t], but the other ones in clips that would be all given."""
+    return torch.where((level == 0).all(1, keepdim=True), otherwise, level)
 
 
 def _span(single: Tensor, share: Tensor, longest: Tensor) -> Tensor:

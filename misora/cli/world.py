@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import random
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,10 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that simulate (default: 1)")
     parser.add_argument("--held-out", action="store_true", help="only scenes that training never draws, to measure on")
     parser.add_argument("--latents", metavar="MODEL", help="write shards of latents for training, made by this model's autoencoder")
+    parser.add_argument(
+        "--kinds", metavar="SG...", help="with --latents: the kinds of the latent frames, S one frame, G four (not --seconds)"
+    )
+    parser.add_argument("--cut", action="store_true", help="with --kinds: a new shot of the same cast at every S but the first")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="with --latents: cpu, mps or cuda, which draws too (default: cpu)")
     parser.add_argument("--minutes", type=float, metavar="N", help="with --latents: stop after so long; the same command goes on")
     parser.set_defaults(run=run, computes=True)
@@ -53,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
     if args.minutes is not None and not (args.latents and args.minutes > 0):
         raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
+    if args.kinds is not None or args.cut:
+        mix = _patterned(args, mix)
     seeds, size = range(args.seed, args.seed + args.clips), _size(args.size)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.latents:
@@ -60,6 +68,19 @@ def run(args: argparse.Namespace) -> None:
     else:
         count = _write_files(args, _simulated(args, mix, size)(seeds))
     print(f"{args.folder}  {count} clips of {args.seconds:g} s, {args.size}, of the seeds from {args.seed}")
+
+
+def _patterned(args: argparse.Namespace, mix: Mix) -> Mix:
+    """The mix for clips of ``--kinds``, and ``--seconds`` as those make it. Raises UsageError."""
+    if not (args.latents and args.kinds and re.fullmatch("[SG]{1,64}", args.kinds)):
+        raise UsageError("Write --kinds as letters S and G, for example SGGGGGGGGGGGS, beside --latents MODEL.")
+    from misora.model.autoencoder import frame_places, pixel_frames
+
+    args.seconds = (pixel_frames(args.kinds) - 1) / 12
+    cuts = tuple(place / 12 for place in frame_places(args.kinds, "S") if place)
+    if args.cut and not cuts:
+        raise UsageError("There is nothing to cut to; give --kinds a second S, for example SGGGGGSGGGGGG.")
+    return dataclasses.replace(mix, cuts=cuts, long=0.0) if args.cut else mix
 
 
 def _simulated(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Source:
@@ -90,8 +111,9 @@ def _write_latents(args: argparse.Namespace, seeds: range, mix: Mix, size: tuple
     autoencoder, digest = load_autoencoder(folder_of(args.latents, ("autoencoder",)))
     source = _drawn_on_card if device.type == "cuda" and can_draw() else _simulated
     return fill_spans(
-        args.folder, source(args, mix, size), autoencoder.to(device), seeds=seeds, kinds=kinds_of(args.seconds),
-        hash=digest, name=f"{args.mix}-{args.size}", minutes=args.minutes,
+        args.folder, source(args, mix, size), autoencoder.to(device), seeds=seeds, kinds=args.kinds or kinds_of(args.seconds),
+        hash=digest, name="-".join((args.mix, args.size, *([args.kinds] if args.kinds else []), *(["cut"] if args.cut else []))),
+        minutes=args.minutes,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from misora.client.errors import UsageError
-from misora.data.shards import Record, Shard
-from misora.words.tell import tell
+from misora.data.shards import Record, Shard, cards_of
+from misora.words.tell import Language, tell
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Serving:
     batch: int
     share: float
     jitter: int = 0  # up to this many latent frames fewer, drawn per batch
+    anywhere: bool = False  # begin at any latent frame of a clip, not only at its first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Batch:
     labels: Tensor  # b 2 t h/2 w/2, uint8
     kinds: str
     captions: list[str]
+    cards: Tensor | None = None  # [b, t] which of the captions rules each latent frame; None: caption i all of clip i
     part: slice = dataclasses.field(default_factory=lambda: slice(None))  # which rows of the whole batch these are
     whole: int = 0  # how many rows the whole batch has
 
@@ -44,7 +46,7 @@ class _Bucket:
     """All samples of one shape in one folder, addressed by one running number."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
-        self.shards = shards
+        self.shards, self.several = shards, shards[0].several
         self.ends = list(itertools.accumulate(len(shard) for shard in shards))
 
     def find(self, number: int) -> tuple[Shard, int]:
@@ -76,27 +78,46 @@ class Loader:
         serving = rng.choices(self.servings, [serving.share for serving in self.servings])[0]
         buckets = self._buckets[serving.folder]
         bucket = rng.choices(buckets, [bucket.ends[-1] for bucket in buckets])[0]
-        frames = serving.frames - rng.randint(0, serving.jitter)
+        kinds = bucket.shards[0].kinds
+        frames = min(serving.frames - rng.randint(0, serving.jitter), len(kinds))
+        start = rng.randint(0, len(kinds) - frames) if serving.anywhere else 0
         picks = [(*bucket.find(rng.randrange(bucket.ends[-1])), rng.getrandbits(64)) for _ in range(serving.batch)][part]
-        rows = [shard.read(row, frames) for shard, row, _ in picks]
+        rows = [shard.read(row, frames, start) for shard, row, _ in picks]
+        window = slice(start, start + frames)
+        told = [
+            self._told(shard.records[row], cards_of(shard.records[row], kinds)[window], random.Random(seed)) for shard, row, seed in picks
+        ]
+        captions, cards = _gathered(told)
         return Batch(
             latents=torch.stack([latents for latents, _ in rows]),  # b c t h w
             labels=torch.stack([labels for _, labels in rows]),  # b 2 t h/2 w/2
-            kinds=bucket.shards[0].kinds[:frames],
-            captions=[self._caption(shard.records[row], random.Random(seed)) for shard, row, seed in picks],
+            kinds=kinds[window],
+            captions=captions,
+            cards=cards if bucket.several else None,
             part=part,
             whole=serving.batch,
         )
 
-    def _caption(self, record: Record, rng: random.Random) -> str:
-        text = tell(record.graph, record.card, rng, rng.choice(("en", "ja"))).text
-        return "" if rng.random() < self.empty else text
+    def _told(self, record: Record, cards: list[int], rng: random.Random) -> tuple[list[str], list[int]]:
+        """A caption for each card that is seen, in one language, and which of them each latent frame has."""
+        language: Language = rng.choice(("en", "ja"))
+        seen = sorted(set(cards))
+        texts = [tell(record.graph, card, rng, language).text for card in seen]
+        untold = rng.random() < self.empty
+        return [""] * len(seen) if untold else texts, [seen.index(card) for card in cards]
+
+
+def _gathered(told: Sequence[tuple[list[str], list[int]]]) -> tuple[list[str], Tensor]:
+    """All clips' captions in one list, and each frame's place in it, [b, t]."""
+    captions = [text for texts, _ in told for text in texts]
+    starts = itertools.accumulate((len(texts) for texts, _ in told), initial=0)
+    return captions, torch.tensor([[start + place for place in places] for start, (_, places) in zip(starts, told, strict=False)])
 
 
 def _buckets(folder: Path) -> list[_Bucket]:
-    """One bucket for every shape and sequence of kinds found in a folder."""
+    """One bucket for every shape and sequence of kinds found in a folder, clips of several cards by themselves."""
     shards = [Shard(path) for path in sorted(folder.glob("*.safetensors"))]
     if not shards:
         raise UsageError(f"There are no shards in {folder}; make some first with `misora world {folder}`.")
-    key = lambda shard: (shard.shape, shard.kinds)
+    key = lambda shard: (shard.shape, shard.kinds, shard.several)
     return [_Bucket(list(group)) for _, group in itertools.groupby(sorted(shards, key=key), key)]

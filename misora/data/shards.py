@@ -41,6 +41,15 @@ def write_shard(path: Path, latents: Tensor, labels: Tensor, records: Sequence[R
     os.replace(beside, path)
 
 
+def cards_of(record: Record, kinds: str, frame_rate: float = 12.0) -> list[int]:
+    """The card that rules each latent frame: the one under which its middle pixel frame lies. A record of one card has no choice."""
+    if len(record.graph.cards) == 1:
+        return [record.card] * len(kinds)
+    lengths = [1 if kind == "S" else 4 for kind in kinds]
+    middles = [(sum(lengths[:i]) + (length - 1) / 2) / frame_rate for i, length in enumerate(lengths)]
+    return [max(n for n, card in enumerate(record.graph.cards) if n == 0 or card.start <= middle) for middle in middles]
+
+
 class Shard:
     """One shard opened for reading: rows are read when asked for, never the whole file."""
 
@@ -64,8 +73,16 @@ class Shard:
     def __len__(self) -> int:
         return len(self.records)
 
-    def read(self, row: int, frames: int) -> tuple[Tensor, Tensor]:
-        """The first ``frames`` latent frames of a sample (a causal code's prefix is a clip): ``[c, t, h, w]`` and ``[2, t, h/2, w/2]``."""
-        latents = self._latents[row : row + 1, :, :frames]  # 1 c t h w
-        labels = self._labels[row : row + 1, :, :frames]  # 1 2 t h/2 w/2
+    @property
+    def several(self) -> bool:
+        """Whether a sample has more than one card, so that its frames have captions of their own."""
+        return any(len(record.graph.cards) > 1 for record in self.records)
+
+    def read(self, row: int, frames: int, start: int = 0) -> tuple[Tensor, Tensor]:
+        """``frames`` latent frames of a sample, the first ones (a causal code's prefix is a clip) or those from ``start`` on.
+
+        Returns latents ``[c, t, h, w]`` and labels ``[2, t, h/2, w/2]``.
+        """
+        latents = self._latents[row : row + 1, :, start : start + frames]  # 1 c t h w
+        labels = self._labels[row : row + 1, :, start : start + frames]  # 1 2 t h/2 w/2
         return latents[0], labels[0]

@@ -109,7 +109,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Every token looks at the text."""
+    """Every token looks at the text: the clip's, or its frame's own."""
 
     def __init__(self, width: int, heads: int, bias: bool) -> None:
         super().__init__()
@@ -121,6 +121,11 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        """``x`` [b, t, p, d] and ``text`` [b, l, d] or [b, t, l, d] to [b, t, p, d]."""
+        grouped = (0, 1) if text.ndim == 4 else (1, 2)  # frames beside clips, or the tokens of all frames in a row
+        return self._look(x.flatten(*grouped), text.flatten(0, -3)).view(x.shape)
+
+    def _look(self, x: Tensor, text: Tensor) -> Tensor:
         k, v = self.kv(text).chunk(2, dim=-1)  # b l d
         q = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))  # b n heads head
         k = self.norm_k(k).unflatten(-1, (self.heads, -1))  # b l heads head
@@ -158,10 +163,10 @@ class Block(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor, modulation: Modulation, text: Tensor, rotation: Rotation) -> Tensor:
-        """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d]: tokens of the same shape."""
+        """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d]: tokens of the same shape."""
         frames = x.shape[1:3]
         y = modulate(self.norm1(x), modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
         x = x + gate(self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
-        x = x + self.cross(self.norm2(x).flatten(1, 2), text).unflatten(1, frames)  # b t p d
+        x = x + self.cross(self.norm2(x), text)  # b t p d
         y = modulate(self.norm3(x), modulation, self.modulation, 3, 4)  # b t p d
         return x + gate(self.ffn(y), modulation, self.modulation, 5)  # b t p d

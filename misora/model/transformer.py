@@ -59,7 +59,8 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> Tensor:
         """Predict clean latents or velocity (``config.prediction``) for ``x`` [b, c, t, h, w] with even h and w.
 
-        ``level``: noise per frame [b, t] or per token [b, t, h/2, w/2], 0 clean to 1 noise. ``text``: [b, l, text_width].
+        ``level``: noise per frame [b, t] or per token [b, t, h/2, w/2], 0 clean to 1 noise. ``text``: [b, l, text_width] for the whole
+        clip, or each frame's own, [b, t, l, text_width].
         ``kinds`` [b, t]: 0 for S, 1 for G. ``times`` [b, t]: positions in latent frames. ``roles`` [b, t]: 1 for references.
         """
         return self.forward_tapped(x, level, text, kinds, times, roles)[0]
@@ -71,7 +72,7 @@ class Transformer(nn.Module):
         rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
         noise, index = self._noise(level)
         modulation = (self.noise_table(F.silu(noise)).unflatten(-1, (6, -1)), index)  # u 6 d
-        words = self.text(text.to(tokens.dtype))  # b l d
+        words = self.text(text.to(tokens.dtype))  # b l d or b t l d
         tapped = tokens
         for depth, block in enumerate(self.blocks):
             tapped = tokens if depth == self.config.depth // 2 else tapped
@@ -90,10 +91,19 @@ class Transformer(nn.Module):
         return tokens, (height, width)
 
     def _noise(self, level: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Embed each frame's level, or each distinct level of a map once and say which token has which."""
+        """Embed each frame's level, or each distinct level of a map once and say which token has which.
+
+        A map that is one level and 0 in each frame, as masks make it, has the same number of levels whatever the mask: compiled blocks
+        need not be compiled again.
+        """
         index = None
+        frames = level if level.ndim == 2 else level.amax((2, 3))  # b t
         if level.ndim == 2:
             distinct = level.flatten()  # u
+        elif bool(((level == 0) | (level == frames[:, :, None, None])).all()):
+            distinct = F.pad(frames.flatten(), (0, 1))  # u
+            numbers = torch.arange(frames.numel(), device=level.device).view(*frames.shape, 1)  # b t 1
+            index = torch.where(level.flatten(2) > 0, numbers, frames.numel())  # b t p
         else:
             distinct, index = torch.unique(level.flatten(2), return_inverse=True)  # u and b t p
         features = layers.noise_features(distinct, NOISE_FEATURES)  # u 256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from misora.client.errors import UsageError
 from misora.data.clip import Clip, Truth
 from misora.data.shards import Record, write_shard
-from misora.model.autoencoder import GROUP, Autoencoder, pixel_frames
+from misora.model.autoencoder import GROUP, Autoencoder, frame_places, pixel_frames
 from misora.words.graph import COLOURS, SHAPES
 
 TOKEN = 16  # pixels a token covers each way: 8 of the autoencoder × patch 2
@@ -54,7 +55,7 @@ def encode(autoencoder: Autoencoder, frames: Sequence[npt.NDArray[np.uint8]], ki
 def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds: str, hash: str, name: str, shard: int = 256) -> int:
     """Encode clips of one shape into shards ``NAME-0000000.safetensors`` …; returns how many samples were written.
 
-    Clips of several cards are passed over: one caption would not be true of all their frames.
+    Clips that cut anywhere but at an S are passed over: four frames of two shots are no latent frame.
     """
     latents: list[Tensor] = []
     labels: list[Tensor] = []
@@ -71,7 +72,8 @@ def fill(folder: Path, clips: Iterable[Clip], autoencoder: Autoencoder, *, kinds
                 pile.clear()
 
     at_once = 4 if autoencoder.latent_mean.device.type == "cpu" else 32
-    for group in _chunks((clip for clip in clips if clip.truth is not None and len(clip.truth.graph.cards) == 1), at_once):
+    starts = set(frame_places(kinds, "S"))
+    for group in _chunks((clip for clip in clips if clip.truth is not None and cuts_of(clip) <= starts), at_once):
         latents.append(encode(autoencoder, [clip.frames for clip in group], kinds))
         for clip in group:
             assert clip.truth is not None
@@ -95,6 +97,12 @@ def simulate(make: Callable[[int], Clip], seeds: Sequence[int], workers: int, ah
             if following is not None:
                 waiting.append(pool.map_async(make, following, chunksize=4))
             yield from waiting.pop(0).get()
+
+
+def cuts_of(clip: Clip) -> set[int]:
+    """The pixel frames at which a clip's camera jumps."""
+    assert clip.truth is not None
+    return {math.ceil(card.start * clip.frame_rate - 1e-6) for card in clip.truth.graph.cards if card.cut}
 
 
 def kinds_of(seconds: float, frame_rate: float = 12.0) -> str:

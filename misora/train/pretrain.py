@@ -17,8 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from misora.canvas.canvas import kind_indices
-from misora.canvas.draw import draw
+from misora.canvas.canvas import PATCH, kind_indices
+from misora.canvas.draw import draw_canvas
 from misora.data.loader import Batch, Loader, Serving
 from misora.flow import path
 from misora.model import weights
@@ -79,6 +79,7 @@ class Pretrainer:
         )
         self.reader, self.coming = ThreadPoolExecutor(1), dict[int, Future[Batch]]()
         if recipe.compiled and any(map(shutil.which, COMPILERS)):
+            torch._dynamo.config.recompile_limit = 64  # shapes of a mixture, each with and without masks and cards
             for block in self.working[0].blocks:
                 block.compile(dynamic=False)
 
@@ -110,16 +111,19 @@ class Pretrainer:
         """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
-        level = draw(batch.whole, t, generator, mean=self.recipe.level_mean)[batch.part].to(self.device)  # b t
+        tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
+        drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, mean=self.recipe.level_mean)[batch.part]
+        level, times, roles = (part.to(self.device) for part in (drawn.level, drawn.times, drawn.roles))  # b t (h/2 w/2), b t, b t
         noise = self._noise((batch.whole, *clean.shape[1:]), generator)[batch.part]  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t
-        times = torch.arange(t, device=self.device).float().expand(b, t)  # b t
         dtype = network.patch.weight.dtype
         with torch.no_grad():
             text = self.text.encode(batch.captions).to(dtype)  # b l d
-        made, tapped = network.forward_tapped(path.mix(clean, noise, level), level, text, kinds, times, torch.zeros_like(kinds))
+            text = text if batch.cards is None else text[batch.cards.to(self.device)]  # b l d or b t l d
+        everywhere = level if level.ndim == 2 else level.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)  # b t or b t h w
+        made, tapped = network.forward_tapped(path.mix(clean, noise, everywhere), level, text, kinds, times, roles)
         truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
-        spread = path.over_channels(level)  # b 1 t 1 1
+        spread = path.over_channels(everywhere)  # b 1 t 1 1 or b 1 t h w
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
         error = ((made.float() - clean).square() * weight).mean()
         return error, truth

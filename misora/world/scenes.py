@@ -58,6 +58,7 @@ class Mix:
     cameras: Weights = even(CAMERAS)
     cards: tuple[float, ...] = (1.0,)  # of one card, two cards, three cards
     cut: float = 0.0  # that the cards of a clip are parted by cuts instead of one action following the other
+    cuts: tuple[float, ...] = ()  # seconds at which every clip cuts to its next card; takes the place of the two above
     long: float = 0.0  # that the clip is cut out of a simulation of 16 seconds and more
     both_act: float = 0.0  # that a second thing acts too
     related: float = 0.5  # that relations are told where they can be
@@ -135,7 +136,7 @@ def sample_graph(rng: np.random.Generator, mix: Mix, *, seconds: float = 4.0, he
 def _draw(rng: np.random.Generator, mix: Mix, seconds: float) -> SceneGraph:
     count = 1 + int(pick(rng, tuple((str(i), chance) for i, chance in enumerate(mix.counts))))
     spans = _spans(rng, mix, seconds)
-    cut = len(spans) > 1 and rng.random() < mix.cut
+    cut = bool(mix.cuts) or (len(spans) > 1 and rng.random() < mix.cut)
     shapes = [pick(rng, mix.shapes) for _ in range(count)]
     first = _acts(rng, mix, shapes, settling=len(spans) > 1 and not cut)
     cards = [Card(start=spans[0][0], end=spans[0][1], acts=first, camera=pick(rng, mix.cameras))]
@@ -154,7 +155,9 @@ def _draw(rng: np.random.Generator, mix: Mix, seconds: float) -> SceneGraph:
 
 
 def _spans(rng: np.random.Generator, mix: Mix, seconds: float) -> list[tuple[float, float]]:
-    """The cards' spans: as the mix says, or of 2.5 to 4 seconds each in a long simulation. In steps of a quarter second."""
+    """The cards' spans: as the mix says, or of 2.5 to 4 seconds each in a long simulation, in steps of a quarter second."""
+    if mix.cuts:
+        return list(zip((0.0, *mix.cuts), (*mix.cuts, seconds), strict=True))
     if seconds > 8.0:
         number = math.ceil(seconds / (2.5 + 1.5 * rng.random()))
     else:

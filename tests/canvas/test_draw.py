@@ -1,11 +1,11 @@
-"""Laws of the fills and of the noise levels that training draws."""
+"""Laws of the canvases that training draws."""
 
 import pytest
 import torch
 
 from misora.canvas import fills
-from misora.canvas.canvas import kind_indices
-from misora.canvas.draw import draw, draw_ends, draw_staircase
+from misora.canvas.canvas import REFERENCE, kind_indices, times_of
+from misora.canvas.draw import Drawn, draw, draw_boxes, draw_canvas, draw_ends, draw_staircase
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 13])
@@ -76,3 +76,57 @@ def test_a_mask_inside_a_frame_needs_a_level_for_every_token() -> None:
     assert tokens.shape == (1, 2, 2, 3)
     assert tokens[0, 1, 0, 0] == 0
     assert tokens.sum() == 11
+
+
+def _drawn(kinds: str, seed: int = 0, batch: int = 600) -> Drawn:
+    return draw_canvas(batch, kinds, 6, 11, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("kinds", ["S", "SGG", "SGGGGGGS", "SGGSGGG", "GGGGG", "G", "SS"])
+def test_a_drawn_canvas_fits_its_kinds_and_leaves_something_to_learn(kinds: str) -> None:
+    for seed in range(12):
+        drawn = _drawn(kinds, seed, batch=100)
+        assert drawn.level.shape in ((100, len(kinds)), (100, len(kinds), 6, 11))
+        assert drawn.level.isfinite().all() and drawn.level.min() >= 0 and drawn.level.max() <= 1
+        assert (drawn.level.flatten(1).amax(1) > 0).all()
+        assert drawn.times.shape == drawn.roles.shape == (100, len(kinds))
+        assert torch.equal(drawn[10:20].level, drawn.level[10:20])
+        frames = drawn.level.flatten(2).amax(2) if drawn.level.ndim == 4 else drawn.level  # b t
+        assert (frames[drawn.roles == REFERENCE] == 0).all()
+
+
+def test_references_lie_far_off_and_are_the_shorter_side() -> None:
+    for kinds, side in (("SGGGGGGGGGGGS", slice(12, 13)), ("SGGSGGGG", slice(0, 3)), ("SGGGGGSGG", slice(6, 9))):
+        drawn = _drawn(kinds)
+        chosen = (drawn.roles == REFERENCE).any(1)  # b
+        assert 0.4 < chosen.float().mean() < 0.6
+        rest = torch.ones(len(kinds), dtype=torch.bool)
+        rest[side] = False
+        referred = drawn.roles[chosen]
+        assert (referred[:, side] == REFERENCE).all() and (referred[:, rest] == 0).all()
+        gap = drawn.times[chosen][:, rest].amin(1) - drawn.times[chosen][:, side].amax(1)
+        assert gap.min() >= 16
+        assert torch.equal(drawn.times[~chosen][0], times_of(kinds))
+
+
+def test_windows_out_of_the_middle_mostly_begin_clean() -> None:
+    led = (_drawn("GGGGG").level.flatten(2).amax(2) if _drawn("GGGGG").level.ndim == 4 else _drawn("GGGGG").level)[:, 0] == 0
+    assert 0.6 < led.float().mean() < 0.95
+
+
+def test_a_tenth_of_the_batches_has_masks_of_one_level_a_frame() -> None:
+    drawn = [_drawn("SGGGG", seed, batch=20) for seed in range(300)]
+    masked = [d.level for d in drawn if d.level.ndim == 4]
+    assert 0.05 < len(masked) / len(drawn) < 0.16
+    for level in masked:
+        highest = level.amax((2, 3), keepdim=True)
+        assert ((level == 0) | (level == highest)).all()
+    shares = torch.cat([(level > 0).float().mean((1, 2, 3)) for level in masked])
+    assert shares.min() < 0.1 and shares.max() > 0.8
+
+
+def test_boxes_lie_where_there_is_something_to_invent() -> None:
+    level = torch.zeros(500, 6)
+    level[:, 4] = 1
+    mask = draw_boxes(level, 6, 11, torch.Generator().manual_seed(0))
+    assert mask[:, 4].flatten(1).any(1).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from misora.client.errors import CheckpointError, UsageError
 from misora.data.loader import Loader, Serving
-from misora.data.shards import Record, Shard, write_shard
+from misora.data.shards import Record, Shard, cards_of, write_shard
 from misora.words.graph import Act, Card, SceneGraph, Thing
 
 GRAPH = SceneGraph(
@@ -65,3 +66,42 @@ def test_latents_of_two_autoencoders_do_not_mix(tmp_path: Path) -> None:
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="misora world"):
         Loader(tmp_path, [Serving(folder="clips", frames=1, batch=1, share=1)], seed=0)
+
+
+def test_windows_begin_anywhere_where_that_is_asked(tmp_path: Path) -> None:
+    latents = fill(tmp_path / "clips", t=6, h=4, w=4)
+    loader = Loader(tmp_path, [Serving(folder="clips", frames=3, batch=2, share=1, anywhere=True)], seed=0)
+    begun = set()
+    for step in range(30):
+        batch = loader.batch(step)
+        starts = [start for start in range(4) if any(torch.equal(batch.latents[0], clip[:, start : start + 3]) for clip in latents)]
+        assert len(starts) == 1 and batch.kinds == "SGGGGG"[starts[0] : starts[0] + 3] and batch.labels.shape[2] == 3
+        begun.add(starts[0])
+    assert begun == {0, 1, 2, 3}
+
+
+def test_clips_of_several_cards_have_a_text_for_every_frame(tmp_path: Path) -> None:
+    acts = [(Act(verb="roll", actor=0, direction=side),) for side in ("left", "right")]
+    cards = (Card(start=0, end=0.75, acts=acts[0]), Card(start=0.75, end=2, acts=acts[1], cut=True))
+    told = Record(graph=dataclasses.replace(GRAPH, cards=cards))
+    assert cards_of(told, "SGGSGG") == [0, 0, 0, 1, 1, 1] and cards_of(Record(graph=GRAPH), "SG") == [0, 0]
+    records = [told] * 4
+    write_shard(tmp_path / "clips" / "a.safetensors", torch.randn(4, 16, 6, 4, 4), torch.zeros(4, 2, 6, 2, 2, dtype=torch.uint8), records,
+                kinds="SGGSGG", autoencoder="hash")  # fmt: skip
+    loader = Loader(tmp_path, [Serving(folder="clips", frames=6, batch=3, share=1)], seed=0, empty=0.3)
+    texts = set()
+    for step in range(10):
+        batch = loader.batch(step)
+        assert batch.cards is not None and batch.cards.tolist() == [[2 * i] * 3 + [2 * i + 1] * 3 for i in range(3)]
+        assert len(batch.captions) == 6
+        texts |= set(batch.captions)
+        assert all((a == "") == (b == "") for a, b in zip(batch.captions[::2], batch.captions[1::2], strict=True))
+    assert "" in texts and any("left" in text for text in texts) and any("right" in text for text in texts)
+    part = loader.batch(3, slice(1, None))
+    assert part.cards is not None and part.cards.tolist() == [[0] * 3 + [1] * 3, [2] * 3 + [3] * 3]
+
+
+def test_clips_of_one_card_and_of_several_are_not_mixed(tmp_path: Path) -> None:
+    fill(tmp_path / "clips", t=4, h=4, w=4)
+    batch = Loader(tmp_path, [Serving(folder="clips", frames=4, batch=3, share=1)], seed=0).batch(0)
+    assert batch.cards is None and len(batch.captions) == 3

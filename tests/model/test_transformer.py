@@ -40,8 +40,12 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_it_equals_its_slow_twin(network: Transformer, inputs: dict[str, Tensor], grad: bool) -> None:
-    inputs["level"] = torch.rand(2, FRAMES, HEIGHT // 2, WIDTH // 2, generator=torch.Generator().manual_seed(2))
+@pytest.mark.parametrize("masked", [False, True])
+def test_it_equals_its_slow_twin(network: Transformer, inputs: dict[str, Tensor], grad: bool, masked: bool) -> None:
+    any_level = torch.rand(2, FRAMES, HEIGHT // 2, WIDTH // 2, generator=torch.Generator().manual_seed(2))
+    inputs["level"] = inputs["level"][:, :, None, None] * (any_level > 0.5) if masked else any_level
+    if masked:
+        inputs["text"] = torch.randn(2, FRAMES, 5, 256, generator=torch.Generator().manual_seed(3))  # each frame's own
     with torch.set_grad_enabled(grad):  # attention has a path for each
         assert _distance(network(**inputs), reference.forward(network, **inputs)) < 1e-5
 
@@ -50,6 +54,20 @@ def test_a_level_per_frame_equals_the_same_level_at_each_token(network: Transfor
     made = network(**inputs)
     inputs["level"] = inputs["level"][:, :, None, None].expand(-1, -1, HEIGHT // 2, WIDTH // 2)
     assert _distance(network(**inputs), made) < 1e-6
+
+
+def test_one_text_for_all_frames_equals_the_same_text_at_each(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    made = network(**inputs)
+    inputs["text"] = inputs["text"][:, None].expand(-1, FRAMES, -1, -1)
+    assert _distance(network(**inputs), made) < 1e-5
+
+
+def test_each_frame_hears_its_own_text_first(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    inputs["text"] = inputs["text"][:, None].repeat(1, FRAMES, 1, 1)
+    made = network(**inputs)
+    inputs["text"][:, 1] = inputs["text"][:, 1].flip(-1)
+    change = (network(**inputs) - made).square().mean((0, 1, 3, 4))  # t
+    assert change.argmax() == 1
 
 
 def test_shifting_all_times_changes_nothing(network: Transformer, inputs: dict[str, Tensor]) -> None:

@@ -22,13 +22,15 @@ def _clip(network: Transformer, x: Tensor, level: Tensor, text: Tensor, kinds: T
     tokens = torch.stack([_token(network, x, kinds, roles, place) for place in places])  # n d
     noise = torch.stack([network.noise(_noise_features(float(level[place]))) for place in places])  # n d
     modulation = network.noise_table(torch.nn.functional.silu(noise)).reshape(len(places), 6, -1)  # n 6 d
-    words = network.text(text)  # l d
+    words = network.text(text)  # l d, or each frame's own: t l d
+    spoken = [words[t] if words.ndim == 3 else words for t, _, _ in places]  # l d for each token
     positions = [(float(times[t]), float(i), float(j)) for t, i, j in places]
     for block in network.blocks:
         own = modulation + block.modulation  # n 6 d
         y = _layer_norm(tokens) * (1 + own[:, 1]) + own[:, 0]
         tokens = tokens + own[:, 2] * _self_attention(block.attention, y, positions)
-        tokens = tokens + _cross_attention(block.cross, _layer_norm(tokens) * block.norm2.weight, words)
+        asking = _layer_norm(tokens) * block.norm2.weight  # n d
+        tokens = tokens + torch.cat([_cross_attention(block.cross, asking[i : i + 1], own) for i, own in enumerate(spoken)])
         y = _layer_norm(tokens) * (1 + own[:, 4]) + own[:, 3]
         tokens = tokens + own[:, 5] * block.ffn.down(block.ffn.up(y).clamp_min(0) ** 2)
     tokens = _layer_norm(tokens) * (1 + noise + network.head_modulation[1]) + noise + network.head_modulation[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from misora.client.errors import UsageError
 from misora.data.clip import Clip, Truth
 from misora.data.shards import Shard
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
-from misora.train import card
+from misora.train import cache, card
 from misora.words.graph import Act, Card, SceneGraph, Thing
 from misora.world.make import make_clip, shoot
 from misora.world.scenes import STILL
@@ -70,3 +71,19 @@ def test_what_processes_stage_and_this_one_draws_is_what_make_clip_makes() -> No
     made = card.drawn(seeds, shoot, mix=STILL, picture=picture, held_out=False, workers=1)
     frames = {clip.frames.tobytes() for clip in made}
     assert frames == {make_clip(seed, STILL, seconds=0.0, size=(64, 96)).frames.tobytes() for seed in seeds}
+
+
+def test_clips_that_cut_elsewhere_than_at_an_s_are_passed_over(tmp_path: Path) -> None:
+    def clip(cut: float | None) -> Clip:
+        cards = GRAPH.cards if cut is None else (*GRAPH.cards, Card(start=cut, end=2, acts=GRAPH.cards[0].acts, cut=True))
+        made = flat_clip(0)
+        assert made.truth is not None
+        truth = dataclasses.replace(made.truth, graph=dataclasses.replace(GRAPH, cards=cards), masks=np.zeros((10, 32, 32), np.uint8))
+        return dataclasses.replace(made, frames=np.zeros((10, 32, 32, 3), np.uint8), truth=truth)
+
+    torch.manual_seed(0)
+    network = Autoencoder(AutoencoderConfig(near=8, deep=8, frame=8))
+    clips = [clip(None), clip(5 / 12), clip(6 / 12)]
+    assert cache.fill(tmp_path, clips, network, kinds="SGSG", hash="x", name="a") == 2
+    shard = Shard(tmp_path / "a-0000000.safetensors")
+    assert shard.several and shard.kinds == "SGSG" and [len(record.graph.cards) for record in shard.records] == [1, 2]

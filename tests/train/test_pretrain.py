@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from misora.client.errors import CheckpointError
-from misora.data.loader import Loader
+from misora.data.loader import Loader, Serving
 from misora.data.shards import Record, write_shard
 from misora.model.text import TextConfig, TextEncoder
 from misora.train.loop import Budget, train
@@ -76,3 +77,16 @@ def test_every_recipe_names_a_share_for_each_serving() -> None:
     for recipe in (make() for make in RECIPES.values()):
         assert abs(sum(serving.share for serving in recipe.servings) - 1) < 1e-9
         assert flops(recipe.config, 66) < flops(recipe.config, 67)
+
+
+def test_cuts_references_masks_and_cards_are_learned_from(tmp_path: Path) -> None:
+    card = Card(start=0, end=0.5, acts=(Act(verb="roll", actor=0, direction="left"),))
+    graph = SceneGraph(things=(Thing(colour="red", shape="ball"),), cards=(card, dataclasses.replace(card, start=0.5, end=2, cut=True)))
+    latents, labels = torch.randn(4, 16, 5, 4, 4), torch.zeros(4, 2, 5, 2, 2, dtype=torch.uint8)
+    write_shard(tmp_path / "cuts" / "a.safetensors", latents, labels, [Record(graph=graph)] * 4, kinds="SGSGG", autoencoder="x")
+    torch.manual_seed(1)
+    text = TextEncoder(TextConfig(vocabulary=("red", "ball"), width=32, heads=2, depth=1, slot_depth=1))
+    serving = Serving(folder="cuts", frames=5, batch=4, share=1, jitter=2, anywhere=True)
+    pretrainer = Pretrainer(tiny(), Loader(tmp_path, [serving], seed=0), text)
+    losses = [pretrainer.step(number)["loss"] for number in range(12)]
+    assert all(0 < loss < 10 for loss in losses)

@@ -58,3 +58,10 @@ def test_both_sides_are_drawn_alike() -> None:
 def test_the_same_state_draws_the_same_scene() -> None:
     only_rolls = dataclasses.replace(CORE, verbs=(("roll", 1.0),))
     assert graphs(only_rolls, 5) == graphs(only_rolls, 5)
+
+
+def test_a_mix_may_cut_where_it_is_told() -> None:
+    mix = dataclasses.replace(CORE, cuts=(1.75,))
+    for seed in range(20):
+        graph = sample_graph(np.random.default_rng(seed), mix, seconds=3.75)
+        assert [(card.start, card.end, card.cut) for card in graph.cards] == [(0.0, 1.75, False), (1.75, 3.75, True)]
