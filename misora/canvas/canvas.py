@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +41,18 @@ class Canvas:
         """The kinds as the transformer reads them: 0 for S, 1 for G, [t]."""
         return kind_indices(self.kinds, self.given.device)
 
+    def order(self) -> Tensor:
+        """How many frames that need work come before each, [t]: given ones keep nobody waiting, tied ones take their turn together."""
+        work = self.work().long()  # t
+        order = work.cumsum(0) - work  # t
+        for a, b in self.tied:
+            order[[a, b]] = order[[a, b]].min()
+        return order
+
+    def work(self) -> Tensor:
+        """Whether anything of a latent frame is to be invented or reworked, [t]."""
+        return (self.level > 0).flatten(2).any(2).any(0)
+
     def shown(self) -> list[int]:
         """The latent frames that are part of the clip."""
         return [i for i, role in enumerate(self.roles.tolist()) if role == SHOWN]
@@ -54,6 +67,20 @@ class Canvas:
 def kind_indices(kinds: str, device: torch.device | None = None) -> Tensor:
     """A string of S and G as indices 0 and 1, [t]."""
     return torch.tensor(["SG".index(kind) for kind in kinds], device=device)  # t
+
+
+def taken(canvas: Canvas, frames: Sequence[int]) -> Canvas:
+    """Some latent frames of a canvas, where they were in time; pairs that are tied to others outside come loose."""
+    keep = list(frames)
+    return Canvas(
+        given=canvas.given[:, :, keep],
+        level=canvas.level[:, keep],
+        kinds="".join(canvas.kinds[i] for i in keep),
+        times=canvas.times[keep],
+        roles=canvas.roles[keep],
+        cards=canvas.cards[keep],
+        tied=tuple((keep.index(a), keep.index(b)) for a, b in canvas.tied if a in keep and b in keep),
+    )
 
 
 def pixel_frames(kinds: str) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from misora.canvas.canvas import PATCH, REFERENCE, SHOWN, Canvas, times_of
+from misora.canvas.canvas import PATCH, REFERENCE, SHOWN, Canvas, taken, times_of
 
 AWAY = 16.0  # latent frames between a reference and the clip, at least
 
@@ -85,7 +85,7 @@ def connect(one: Canvas, other: Canvas, kinds: str) -> Canvas:
 
 def loop(canvas: Canvas) -> Canvas:
     """The canvas and once more its first frame, an S: given where that is given, else tied to it. The doubled frame is not to be shown."""
-    again = dataclasses.replace(part(canvas, 0, 1), cards=canvas.cards[-1:])
+    again = dataclasses.replace(taken(canvas, [0]), cards=canvas.cards[-1:])
     joined = join(canvas, again)
     ends = ((0, len(canvas.kinds)),) if bool((again.level > 0).any()) else ()
     return dataclasses.replace(joined, tied=canvas.tied + ends)
@@ -94,7 +94,8 @@ def loop(canvas: Canvas) -> Canvas:
 def loop_clip(clip: Canvas, frames: int, strength: float = 1.0) -> Canvas:
     """A given clip whose last ``frames`` latent frames are reworked so that it flows into its beginning."""
     keep = len(clip.kinds) - frames
-    return loop(join(part(clip, 0, keep), remix(part(clip, keep, len(clip.kinds)), strength)))
+    head, tail = taken(clip, range(keep)), taken(clip, range(keep, len(clip.kinds)))
+    return loop(join(head, remix(tail, strength)))
 
 
 def remix(clip: Canvas, strength: float) -> Canvas:
@@ -122,20 +123,6 @@ def reference(canvas: Canvas, shown: Canvas) -> Canvas:
     roles = torch.cat((torch.full((count,), REFERENCE), canvas.roles))  # t
     times = torch.cat((away(shown.times, canvas.times.min(), AWAY), canvas.times))  # t
     return dataclasses.replace(joined, roles=roles, times=times)
-
-
-def part(canvas: Canvas, start: int, stop: int) -> Canvas:
-    """Latent frames ``start`` to ``stop`` of a canvas, where they were; pairs that are tied to others outside come loose."""
-    keep = slice(start, stop)
-    return Canvas(
-        given=canvas.given[:, :, keep],
-        level=canvas.level[:, keep],
-        kinds=canvas.kinds[keep],
-        times=canvas.times[keep],
-        roles=canvas.roles[keep],
-        cards=canvas.cards[keep],
-        tied=tuple((a - start, b - start) for a, b in canvas.tied if start <= a < stop and start <= b < stop),
-    )
 
 
 def keep_ends(frames: int, first: Tensor, last: Tensor) -> Tensor:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from misora.canvas.canvas import Canvas
+from misora.canvas.canvas import Canvas, taken
 from misora.flow import path
 from misora.flow.guidance import guided, scale_at
 from misora.flow.schedule import schedule
 from misora.flow.solvers import SOLVERS, Step
 from misora.model.transformer import Transformer
+
+Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
+Progress = Callable[[int, int], None]  # steps done, steps in all; it may raise to cancel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to sample. ``interval``: the noise levels at which guidance is on; ``lag``: by how many steps each frame begins after the last."""
+
+    steps: int = 10
+    guidance: float = 3.0
+    seed: int = 0
+    interval: tuple[float, float] = (0.0, 1.0)
+    shift: float = 3.0
+    lag: float = 0.0
+    solver: str = "euler"
+
+
+PLAIN = Sampling()
 
 
 @torch.inference_mode()
@@ -21,36 +42,69 @@ def generate(
     canvas: Canvas,
     text: Tensor,
     null_text: Tensor,
-    *,
-    steps: int = 10,
-    guidance: float = 3.0,
-    seed: int = 0,
-    interval: tuple[float, float] = (0.0, 1.0),
-    shift: float = 3.0,
-    lag: float = 0.0,
-    solver: str = "euler",
-    progress: Callable[[int, int], None] | None = None,
+    how: Sampling = PLAIN,
+    progress: Progress | None = None,
 ) -> Tensor:
-    """Fill ``canvas``: latents [b, c, t, h, w], under ``text`` [b, l, d] and away from ``null_text`` [b or 1, l, d].
+    """Fill ``canvas``: latents [b, c, t, h, w], under ``text`` and away from ``null_text`` [b or 1, l, d].
 
-    Clip i of a batch starts from noise of seed ``seed + i`` and is the same clip alone. ``interval``: the noise levels at which
-    guidance is on. ``progress`` hears (steps done, steps in all) and may raise to cancel.
+    ``text`` is [b, l, d] for the whole clip or each frame's own [b, t, l, d]. Clip i of a batch starts from noise of seed ``seed + i``
+    and is the same clip alone.
     """
-    levels = schedule(steps, len(canvas.kinds), shift=shift, lag=lag).to(canvas.level)  # s t
-    noise = seeded_noise(canvas.given, seed)  # b c t h w
+    states = sample(transformer, canvas, text, null_text, how, everything, progress)
+    return deque(states, maxlen=1).pop()[0]
+
+
+@torch.inference_mode()
+def sample(
+    transformer: Transformer,
+    canvas: Canvas,
+    text: Tensor,
+    null_text: Tensor,
+    how: Sampling,
+    window: Window,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All latents and the levels [t] that their frames have come to, before the first step and after each one."""
+    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag).to(canvas.level)  # s t
+    noise = seeded_noise(canvas.given, how.seed)  # b c t h w
+    for a, b in canvas.tied:
+        noise[:, :, b] = noise[:, :, a]
     x = path.mix(canvas.given, noise, canvas.level)  # b c t h w
-    before: Step | None = None
+    yield x, levels[0]
+    before = torch.zeros_like(x), torch.zeros_like(x[:, :1])
     for step in range(len(levels) - 1):
-        level, after = (canvas.level * levels[step + i][:, None, None] for i in (0, 1))  # b t h w
-        scale = scale_at(float(levels[step].max()), guidance, interval)
-        prediction = guided(_network(transformer, canvas), x, level, text, null_text, scale)  # b c t h w
-        velocity = path.velocity(prediction, x, level, transformer.config.prediction)  # b c t h w
-        change = (after - level)[:, None]  # b 1 t h w
-        x = SOLVERS[solver](x, velocity, change, before)  # b c t h w
-        x = torch.where(canvas.level[:, None] == 0, canvas.given, x)  # b c t h w
-        before = (velocity, change)
+        seen = window(canvas, levels[step], levels[step + 1])
+        if not seen:
+            continue
+        part = taken(canvas, seen)
+        level, after = (part.level * levels[step + i, seen][:, None, None] for i in (0, 1))  # b w h w
+        scale = scale_at(float(level.max()), how.guidance, how.interval)
+        words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
+        prediction = tie(guided(_network(transformer, part), x[:, :, seen], level, words, null_text, scale), part.tied)  # b c w h w
+        velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
+        change = (after - level)[:, None]  # b 1 w h w
+        last: Step = (before[0][:, :, seen], before[1][:, :, seen])
+        moved = SOLVERS[how.solver](x[:, :, seen], velocity, change, last)  # b c w h w
+        x, before = x.clone(), (torch.zeros_like(x), torch.zeros_like(x[:, :1]))
+        x[:, :, seen] = torch.where(part.level[:, None] == 0, part.given, moved)
+        before[0][:, :, seen], before[1][:, :, seen] = velocity, change
+        yield x, levels[step + 1]
         if progress is not None:
             progress(step + 1, len(levels) - 1)
+
+
+def everything(canvas: Canvas, level: Tensor, after: Tensor) -> list[int]:
+    """A window over the whole canvas."""
+    return list(range(len(canvas.kinds)))
+
+
+def tie(x: Tensor, pairs: tuple[tuple[int, int], ...]) -> Tensor:
+    """Frames of x [b, c, t, h, w] that are to become the same picture, each replaced by the mean of both."""
+    if not pairs:
+        return x
+    x = x.clone()
+    for a, b in pairs:
+        x[:, :, a] = x[:, :, b] = (x[:, :, a] + x[:, :, b]) / 2
     return x
 
 

@@ -11,13 +11,13 @@ def shifted(level: Tensor, shift: float) -> Tensor:
     return shift * level / (1 + (shift - 1) * level)
 
 
-def schedule(steps: int, frames: int, *, shift: float = 1.0, lag: float = 0.0) -> Tensor:
-    """Levels [rows, t] from all 1 to all 0; ``steps`` of them bring one frame down.
+def schedule(steps: int, order: Tensor, *, shift: float = 1.0, lag: float = 0.0) -> Tensor:
+    """Levels [rows, t] from all 1 to all 0; ``steps`` of them bring one frame down. ``order`` [t]: whose turn comes when, from 0 on.
 
-    With ``lag`` each frame starts that many steps after the one before it, so that later frames lean on clean earlier ones;
-    there are then ``ceil(lag * (frames - 1))`` rows more.
+    With ``lag`` each frame starts that many steps after the one before it in order, so that later frames lean on clean earlier ones;
+    there are then ``ceil(lag * order.max())`` rows more.
     """
-    delay = lag * torch.arange(frames, dtype=torch.float64)  # t
-    rows = steps + 1 + int(torch.ceil(delay[-1]))
+    delay = lag * order.double()  # t
+    rows = steps + 1 + int(torch.ceil(delay.max()))
     done = (torch.arange(rows, dtype=torch.float64)[:, None] - delay) / steps  # rows t
     return shifted(1 - done.clamp(0, 1), shift).float()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from misora.canvas import fills
 from misora.client.errors import GenerationError
-from misora.flow.generate import generate
+from misora.flow.generate import Sampling, generate
 from misora.model.autoencoder import GROUP, SPACE
 from misora.model.weights import Weights
 from misora.render.request import Request
@@ -33,10 +33,7 @@ def render(request: Request, weights: Weights, progress: Progress = lambda stage
             canvas,
             prompt,
             negative,
-            steps=request.steps,
-            guidance=request.guidance,
-            seed=request.seed,
-            lag=LAG * request.steps,
+            Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, lag=LAG * request.steps),
             progress=lambda done, total: progress("drawing", done, total),
         )  # 1 c t h w
         native = decode(latents, kinds, weights, progress)[: request.native_frames()]  # t 3 h w

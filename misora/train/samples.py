@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from misora.canvas import fills
-from misora.flow.generate import generate
+from misora.flow.generate import Sampling, generate
 from misora.model.autoencoder import Autoencoder
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer
@@ -47,7 +47,7 @@ def draw_samples(
     canvas = dataclasses.replace(canvas, **on_device)
     with torch.autocast(device.type, torch.bfloat16):
         told, untold = text.encode(list(prompts)), text.encode([""])  # b l d, 1 l d
-        latents = generate(transformer, canvas, told, untold, steps=steps, guidance=guidance, seed=seed)  # b c t h w
+        latents = generate(transformer, canvas, told, untold, Sampling(steps=steps, guidance=guidance, seed=seed))  # b c t h w
         frames = torch.cat([autoencoder.decode(clip[None].float(), kinds) for clip in latents])  # b 3 t h w
     return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1).cpu()  # b t h w 3
 

@@ -38,7 +38,7 @@ def test_clean_latents_stay_to_the_bit_and_do_not_move() -> None:
 
 @given(steps=st.integers(1, 30), frames=st.integers(1, 13), shift=st.floats(0.5, 8), lag=st.floats(0, 3))
 def test_schedules_only_ever_lower_noise_from_one_to_zero(steps: int, frames: int, shift: float, lag: float) -> None:
-    levels = schedule(steps, frames, shift=shift, lag=lag)
+    levels = schedule(steps, torch.arange(frames), shift=shift, lag=lag)
     assert levels.shape[1] == frames
     assert (levels[0] == 1).all()
     assert (levels[-1] == 0).all()
@@ -51,7 +51,7 @@ def test_schedules_only_ever_lower_noise_from_one_to_zero(steps: int, frames: in
 def test_a_straight_flow_is_landed_exactly(solver: str, lag: float) -> None:
     clean, noise = (part.double() for part in _pair())
     x, before = noise, None
-    levels = schedule(7, 3, shift=3.0, lag=lag).double()
+    levels = schedule(7, torch.arange(3), shift=3.0, lag=lag).double()
     for now, then in itertools.pairwise(levels):
         change = (then - now)[None, None, :, None, None]
         x = SOLVERS[solver](x, noise - clean, change, before)

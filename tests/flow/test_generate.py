@@ -8,7 +8,7 @@ from torch import Tensor
 
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas
-from misora.flow.generate import generate, seeded_noise
+from misora.flow.generate import Sampling, generate, seeded_noise
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
 
@@ -31,7 +31,8 @@ def _canvas(batch: int = 1) -> Canvas:
 
 def _make(network: Transformer, canvas: Canvas, **options: object) -> Tensor:
     text = torch.randn(1, 5, 256, generator=torch.Generator().manual_seed(6)).expand(len(canvas.given), -1, -1)
-    return generate(network, canvas, text, torch.zeros(1, 5, 256), **{"steps": 4, **options})
+    progress = options.pop("progress", None)
+    return generate(network, canvas, text, torch.zeros(1, 5, 256), Sampling(**{"steps": 4, **options}), progress)
 
 
 @pytest.mark.parametrize("solver", ["euler", "adams"])
