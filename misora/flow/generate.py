@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]  # steps done, steps in all; it may raise 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to sample. ``interval``: the noise levels at which guidance is on; ``lag``: by how many steps each frame begins after the last."""
+    """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last."""
 
     steps: int = 10
     guidance: float = 3.0
