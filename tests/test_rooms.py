@@ -23,10 +23,11 @@ ROOMS = {
     "evals": {"media", "canvas", "model", "flow", "data", "words"},
     "render": {"media", "canvas", "model", "flow", "client", "words"},
     "train": {"canvas", "model", "flow", "data", "evals", "words", "world"},
-    "cli": {"media", "canvas", "model", "client", "words", "flow", "data", "world", "evals", "render", "train"},
+    "server": {"media", "client", "render"},
+    "cli": {"media", "canvas", "model", "client", "words", "flow", "data", "world", "evals", "render", "train", "server"},
 }
 EVERYONES = "misora.client.errors"
-ONLY_IN_FUNCTIONS = {("train", "world")} | {("cli", room) for room in ROOMS}
+ONLY_IN_FUNCTIONS = {("train", "world"), ("server", "render")} | {("cli", room) for room in ROOMS}
 
 # What each room may import from outside the standard library. The first rooms are the core: no numpy, no pillow, no scipy.
 TORCH, ARRAYS = {"torch", "safetensors"}, {"torch", "safetensors", "numpy", "scipy"}
@@ -43,6 +44,7 @@ OUTSIDE = {
     "world": {"numpy", "mujoco", "numba"},
     "evals": ARRAYS | {"rich", "PIL"},
     "train": ARRAYS | {"rich", "tensorboard"},
+    "server": {"sqlalchemy", "alembic"},
 }
 
 
