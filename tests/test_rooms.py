@@ -44,7 +44,7 @@ OUTSIDE = {
     "world": {"numpy", "mujoco", "numba"},
     "evals": ARRAYS | {"rich", "PIL"},
     "train": ARRAYS | {"rich", "tensorboard"},
-    "server": {"sqlalchemy", "alembic"},
+    "server": {"sqlalchemy", "alembic", "starlette", "uvicorn", "prometheus_client"},
 }
 
 

@@ -91,7 +91,7 @@ def working(store: Store, key_id: str) -> bool:
 
 
 def revoke(store: Store, *, key_id: str | None = None, cohort: str | None = None, actor: str = "system") -> list[str]:
-    """End a key, or every key of a cohort, with all that hangs on it: jobs fail, links die, published videos are hidden; the keys' names."""
+    """End a key, or every key of a cohort: its jobs fail, its links die, what it published is hidden. The names of the keys."""
     with store.write() as db:
         ended = _of(db, key_id, cohort, ("active", "suspended", "retired"))
         _set_state(db, ended, "revoked")

@@ -171,7 +171,7 @@ def counts(store: Store) -> dict[str, int]:
         .group_by(videos.c.status)
     )
     with store.read() as db:
-        return {QUEUED: 0, RUNNING: 0} | {status: count for status, count in db.execute(query)}
+        return {QUEUED: 0, RUNNING: 0} | {row[0]: row[1] for row in db.execute(query)}
 
 
 def stop_all_of(db: Connection, key_ids: list[str], code: str, message: str) -> list[str]:

@@ -1,0 +1,65 @@
+"""Plans: what an account may do, read from a small TOML file; they know nothing of who has which."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+from misora.client.errors import UsageError
+from misora.server.queue.jobs import Allowance
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One plan; 0 is without limit. The default plan is unlimited and without review."""
+
+    priority: int = 0
+    concurrency: int = 0  # unfinished jobs at once
+    requests_per_minute: int = 0
+    seconds_per_month: int = 0
+    deadline_seconds: int = 0  # a job not done by then fails
+    retention_hours: int = 0  # after which a finished video is erased
+    review: bool = False  # a person must approve a video before anyone sees it
+    require_check: bool = False  # refuse what no policy could check
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the queue itself has to watch."""
+        return Allowance(concurrency=self.concurrency, seconds_per_month=self.seconds_per_month)
+
+
+class Plans:
+    """The plans by name; a name that is not there has the default plan's limits only if it is ``default``."""
+
+    def __init__(self, plans: dict[str, Plan] | None = None) -> None:
+        self._plans = {"default": Plan()} | (plans or {})
+
+    def __getitem__(self, name: str) -> Plan:
+        return self._plans.get(name) or Plan(
+            concurrency=1, requests_per_minute=60, review=True, require_check=True
+        )  # a plan that is gone: closed
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._plans
+
+
+def load(path: Path | None) -> Plans:
+    """The plans of a file: a table each, ``[free]`` with ``concurrency = 1``. Raises UsageError."""
+    if path is None:
+        return Plans()
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The plans in {path} cannot be read: {error}.") from None
+    return Plans({name: _plan(name, table) for name, table in tables.items()})
+
+
+def _plan(name: str, table: object) -> Plan:
+    kinds: dict[str, type] = {field.name: type(field.default) for field in dataclasses.fields(Plan)}
+    if not isinstance(table, dict):
+        raise UsageError(f"The plan {name!r} must be a table; write [{name}] and its settings below.")
+    for key, value in table.items():
+        if key not in kinds or type(value) is not kinds[key] or (key != "priority" and int(value) < 0):
+            raise UsageError(f"The plan {name!r} has no setting {key} = {value!r}; the settings are {', '.join(kinds)}.")
+    return Plan(**table)

@@ -1,0 +1,64 @@
+"""Who asks: the key of a request, its scope, its rate; it knows nothing of what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from misora.server.accounts import keys
+from misora.server.accounts.keys import Caller
+from misora.server.accounts.rates import Rate
+from misora.server.api.errors import ApiError, not_allowed
+from misora.server.api.services import Services
+
+Handler = Callable[[Services, Request, Caller], Awaitable[Response]]
+
+
+def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Request], Awaitable[Response]]:
+    """The handler for callers with a working key that has ``scope``; the key is looked up anew at every request."""
+
+    async def endpoint(request: Request) -> Response:
+        caller = await _caller(services, request)
+        if scope not in caller.scopes and "admin" not in caller.scopes:
+            raise not_allowed(scope)
+        rate = _rate(services, caller)
+        try:
+            response = await handler(services, request, caller)
+        finally:
+            await request.close()  # the temporary files of a form
+        if rate is not None:
+            response.headers.update(rate.headers())
+        return response
+
+    return endpoint
+
+
+async def _caller(services: Services, request: Request) -> Caller:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not secret.strip():
+        message = "You did not provide an API key. Send it in the header: Authorization: Bearer YOUR_KEY."
+        raise ApiError(401, message, code="missing_api_key", headers={"www-authenticate": "Bearer"})
+    caller = await run_in_threadpool(keys.check, services.store, secret.strip())
+    if caller is None:
+        shown = secret.strip()
+        hidden = (
+            f"{shown[:7]}…{shown[-4:]}" if len(shown) >= 24 and shown.isascii() and shown.isprintable() else "it is no key of this server"
+        )
+        message = f"Incorrect API key provided: {hidden}. You can find your API key with the operator of this server (misora keys list)."
+        raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+    request.state.key_id = caller.key_id
+    return caller
+
+
+def _rate(services: Services, caller: Caller) -> Rate | None:
+    per_minute = services.plans[caller.plan].requests_per_minute
+    if not per_minute:
+        return None
+    rate = services.rates.take(caller.account_id, per_minute)
+    if not rate.allowed:
+        message = f"Rate limit reached: your plan allows {per_minute} requests per minute. Try again in {rate.wait:.1f} s."
+        raise ApiError(429, message, kind="requests", code="rate_limit_exceeded", headers=rate.headers())
+    return rate

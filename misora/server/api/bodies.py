@@ -1,0 +1,122 @@
+"""What a request carries, as one dictionary: JSON, multipart with ``a[b]`` and ``c[][id]``, or a plain form; it knows no field by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+
+from misora.server.api.errors import ApiError, invalid
+
+TEXT_BYTES = 32_000_000  # of JSON or of form fields: a data URL may have 20,971,520 characters
+FILES, FIELDS, DEPTH = 16, 200, 5
+STEP = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Body:
+    """``fields`` is the object that was sent; in a form every leaf is text or an UploadFile, and ``form`` says so."""
+
+    fields: dict[str, Any]
+    form: bool
+
+
+async def read(request: Request) -> Body:
+    """The body of a request. Raises ApiError for what cannot be read."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return Body(fields=nested(await _form(request)), form=True)
+    if kind not in ("application/json", "", "text/json") and not kind.endswith("+json"):
+        raise ApiError(415, "Send the request as multipart/form-data or application/json.", code="unsupported_media_type")
+    return Body(fields=await _json(request), form=False)
+
+
+async def _form(request: Request) -> list[tuple[str, Any]]:
+    try:
+        form = await request.form(max_files=FILES, max_fields=FIELDS, max_part_size=TEXT_BYTES)
+    except MultiPartException as error:
+        raise ApiError(400, f"The form cannot be read: {error.message}", code="invalid_body") from None
+    except (ValueError, KeyError, UnicodeError):
+        raise ApiError(400, "The form cannot be read; check its boundary and its encoding.", code="invalid_body") from None
+    except ClientDisconnect:
+        raise ApiError(400, "The request ended early.", code="invalid_body") from None
+    except Exception as error:  # the parser's own errors, and Starlette's wrapping of them
+        if type(error).__module__.startswith(("python_multipart", "multipart", "starlette")):
+            raise ApiError(400, "The form cannot be read; check its boundary and its encoding.", code="invalid_body") from None
+        raise
+    return form.multi_items()
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > TEXT_BYTES:
+            raise ApiError(413, f"The request has more than {TEXT_BYTES:,} bytes; send files as multipart/form-data.", code="too_large")
+        pieces.append(piece)
+    try:
+        fields = json.loads(b"".join(pieces), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body of the request is not valid JSON.", code="invalid_json") from None
+    if not isinstance(fields, dict):
+        raise ApiError(400, "The body of the request must be a JSON object.", code="invalid_json")
+    return fields
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def nested(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Form fields as the object they mean: ``a[b]`` is an object, ``a[]`` a list, ``c[][id]`` a list of objects. Raises ApiError.
+
+    As the SDK writes lists of objects, a field that the last object already has begins the next one.
+    """
+    root: dict[str, Any] = {}
+    for name, value in items:
+        head, bracket, _ = name.partition("[")
+        steps = STEP.findall(name)
+        if not head or (bracket and head + "".join(f"[{step}]" for step in steps) != name) or len(steps) > DEPTH:
+            raise invalid(name[:100], f"The field name '{name[:100]}' cannot be read.")
+        _put(root, [head, *steps], value, name)
+    return root
+
+
+def _put(place: dict[str, Any], steps: list[str], value: Any, name: str) -> None:
+    here, rest = steps[0], steps[1:]
+    if not rest:
+        if here in place:
+            raise invalid(name[:100], f"The field '{name[:100]}' was sent more than once.")
+        place[here] = value
+    elif rest[0] in ("", *map(str, range(64))):
+        items = place.setdefault(here, [])
+        if not isinstance(items, list):
+            raise invalid(name[:100], f"The field '{name[:100]}' was sent in two shapes.")
+        _append(items, rest, value, name)
+    else:
+        inner = place.setdefault(here, {})
+        if not isinstance(inner, dict):
+            raise invalid(name[:100], f"The field '{name[:100]}' was sent in two shapes.")
+        _put(inner, rest, value, name)
+
+
+def _append(items: list[Any], steps: list[str], value: Any, name: str) -> None:
+    numbered, rest = steps[0] != "", steps[1:]
+    if not rest:
+        items.append(value)
+        return
+    begin = not items or not isinstance(items[-1], dict) or (int(steps[0]) >= len(items) if numbered else rest[0] in items[-1])
+    if begin:
+        items.append({})
+    _put(items[-1], rest, value, name)
+
+
+def files(value: Any) -> list[UploadFile]:
+    """The uploaded files that a field holds, one or several."""
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, UploadFile)]

@@ -1,0 +1,97 @@
+"""Files that come with a request: stored, sniffed and probed in a child process before a job may lean on them; it knows no route."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from starlette.datastructures import UploadFile
+
+from misora.client.errors import MediaError
+from misora.media.limits import LIMITS, sniff
+from misora.server import fetch
+from misora.server.api.errors import ApiError, invalid
+from misora.server.api.fields import Field
+from misora.server.files import Files
+
+PROBE_SECONDS = 30
+IMAGES, VIDEOS = ("png_pipe", "jpeg_pipe", "webp_pipe"), ("mov", "matroska")
+IMAGE_URL = Field(
+    name="image_url", kind="text", says="An http(s) address or a data URL of a JPEG, PNG or WebP picture.", least=1, most=20_971_520
+)
+FILE_ID = Field(name="file_id", kind="text", says="Not served here: there is no Files API.", least=1, most=200)
+VIDEO_ID = Field(name="id", kind="text", says="The name of a completed video of yours.", least=1, most=200)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Input:
+    """A stored and checked file: its name below the data folder and what it says of itself."""
+
+    file: str
+    kind: str  # image | video
+    width: int
+    height: int
+    seconds: float
+
+
+def take(files: Files, folder: str, value: Any, param: str, kinds: tuple[str, ...]) -> Input:
+    """Store what a ``source`` field holds (a file part or ``{image_url}``) in ``folder`` and check it. Raises ApiError."""
+    if isinstance(value, UploadFile):
+        return _store(files, folder, value.file, param, kinds)
+    if "file_id" in value:
+        raise invalid(f"{param}.file_id", "This server has no Files API; send the picture itself, or its image_url.")
+    return _store(files, folder, io.BytesIO(_fetched(value["image_url"], f"{param}.image_url")), param, kinds)
+
+
+def _fetched(url: str, param: str) -> bytes:
+    if not url.startswith("data:"):
+        try:
+            return fetch.get(url, most=fetch.IMAGE_BYTES)
+        except fetch.FetchError as error:
+            raise invalid(param, str(error)) from None
+    head, comma, body = url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise invalid(param, "The data URL cannot be read; write it as data:image/png;base64,…")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(param, "The data URL holds no valid base64.") from None
+
+
+def _store(files: Files, folder: str, file: IO[bytes], param: str, kinds: tuple[str, ...]) -> Input:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > LIMITS.file_bytes:
+        raise ApiError(413, f"'{param}' has {size:,} bytes; at most {LIMITS.file_bytes:,} are taken.", param=param, code="too_large")
+    name = f"{folder}/{param.replace('.', '-')}.bin"
+    path = files.keep(name, file)
+    try:
+        found = probe(path, kinds)
+    except MediaError as error:
+        path.unlink(missing_ok=True)
+        raise invalid(param, f"Invalid '{param}': {str(error).replace(path.name, 'the file')}", "invalid_file") from None
+    return Input(file=name, **found)
+
+
+def probe(path: Path, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """What a stranger's file is, looked at by a child process with little memory and time. Raises MediaError."""
+    demuxer = sniff(path)
+    if demuxer not in kinds:
+        wanted = "a JPEG, PNG or WebP picture" if kinds == IMAGES else "an MP4 or WebM video"
+        raise MediaError(f"the file is not {wanted}.")
+    command = [sys.executable, "-m", "misora.server.probe", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
+        answer = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        raise MediaError("the file could not be read within the limits; export it again, smaller.") from None
+    if "error" in answer:
+        raise MediaError(answer["error"])
+    return {"kind": "image" if demuxer in IMAGES else "video", **answer}

@@ -1,0 +1,25 @@
+"""What every route works with, in one bundle; it knows nothing of any route."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from misora.server.accounts.plans import Plans
+from misora.server.accounts.rates import Rates
+from misora.server.files import Files
+from misora.server.guard import Guard
+from misora.server.settings import Settings
+from misora.server.store.database import Store
+
+
+@dataclasses.dataclass(kw_only=True)
+class Services:
+    """One server's parts. ``draining`` is set when it is about to stop."""
+
+    settings: Settings
+    store: Store
+    files: Files
+    guard: Guard
+    plans: Plans
+    rates: Rates = dataclasses.field(default_factory=Rates)
+    draining: bool = False

@@ -1,0 +1,179 @@
+"""Remix, edits, extensions and characters: the routes that begin from a video that is there; they know nothing of rendering."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from misora.client.wire import PIXELS, SECONDS, SIDES
+from misora.server.accounts.keys import Caller
+from misora.server.api import bodies, inputs
+from misora.server.api.errors import ApiError, invalid
+from misora.server.api.fields import Field, check, plain_text
+from misora.server.api.services import Services
+from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, order_from, owned, place, source
+from misora.server.queue import cast
+from misora.server.queue.job import Job, new_id
+
+EXTENSIONS, LONGEST = 6, 120  # of one video, and its seconds in all
+VIDEO = Field(
+    name="video", kind="source", says="The video: an MP4, or the id of one of yours.", required=True, most=1, inside=(inputs.VIDEO_ID,)
+)
+STRENGTH = Field(name="strength", kind="number", says="How much may change: 0 nothing, 1 everything.", least=0, most=1)
+REGION = (
+    Field(name="x", kind="integer", says="Left edge in pixels.", required=True, most=SIDES[1]),
+    Field(name="y", kind="integer", says="Upper edge in pixels.", required=True, most=SIDES[1]),
+    Field(name="width", kind="integer", says="Width in pixels.", required=True, least=1, most=SIDES[1]),
+    Field(name="height", kind="integer", says="Height in pixels.", required=True, least=1, most=SIDES[1]),
+    Field(name="from", kind="number", says="From this second on.", most=LONGEST),
+    Field(name="to", kind="number", says="Up to this second.", most=LONGEST),
+)
+REMIX = (PROMPT_FIELD, STRENGTH, *TUNING)
+EDIT = (
+    PROMPT_FIELD,
+    VIDEO,
+    Field(name="model", kind="text", says="For an upload: a model of GET /v1/models.", most=200),
+    STRENGTH,
+    Field(name="inpaint", kind="object", says="Change only inside this box.", inside=REGION),
+    Field(name="connect", kind="source", says="A second video, to which the first shall lead over.", most=1, inside=(inputs.VIDEO_ID,)),
+    *TUNING,
+)
+EXTEND = (
+    PROMPT_FIELD,
+    dataclasses.replace(VIDEO, says="The video to go on from."),
+    Field(name="seconds", kind="seconds", says="The length of the new part, as text.", required=True, least=SECONDS[0], most=SECONDS[1]),
+    Field(name="backward", kind="flag", says="Whether the new part comes before the video."),
+    *TUNING,
+)
+CHARACTER = (
+    Field(name="name", kind="text", says="What to call it in prompts.", required=True, least=1, most=80),
+    dataclasses.replace(VIDEO, says="A short MP4 that shows it.", inside=(inputs.VIDEO_ID,)),
+)
+
+
+async def remix(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /videos/{id}/remix."""
+    given = check(await bodies.read(request), REMIX)
+    parent = _ready(await owned(services, request, caller))
+    order = order_from(services, caller, given, verb="remix", model=parent.model, seconds=parent.seconds, size=parent.size)
+    return await place(services, request, caller, dataclasses.replace(order, remixed_from=parent.id), given, video={"id": parent.id})
+
+
+def _ready(job: Job) -> Job:
+    if job.status != "completed" or job.folder is None:
+        raise ApiError(400, f"Video with id '{job.id}' is not completed; wait until its status is 'completed'.", code="video_not_ready")
+    return job
+
+
+async def edit(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /videos/edits."""
+    given = check(await bodies.read(request), EDIT)
+    found = await run_in_threadpool(_source, services, caller, given["video"])
+    seconds = found.seconds
+    verb = "inpaint" if given.get("inpaint") else "connect" if given.get("connect") else "edit"
+    order = order_from(services, caller, {"model": found.model} | given, verb=verb, seconds=seconds, size=found.size, id=found.order_id)
+    more: dict[str, Any] = {"video": found.asked}
+    try:
+        if given.get("inpaint"):
+            more["inpaint"] = _region(given["inpaint"], found.size)
+        if given.get("connect") is not None:
+            folder = f"videos/{order.id}/inputs"
+            more["connect"] = await run_in_threadpool(source, services, caller.account_id, given["connect"], folder, "connect")
+    except ApiError:
+        services.files.erase(order.id)
+        raise
+    return await place(services, request, caller, order, given, **more)
+
+
+def _region(box: dict[str, Any], size: str) -> dict[str, Any]:
+    width, height = map(int, size.split("x"))
+    if box["x"] + box["width"] > width or box["y"] + box["height"] > height:
+        raise invalid("inpaint", f"The box must lie inside the picture of {size}.")
+    if "to" in box and box["to"] <= box.get("from", 0):
+        raise invalid("inpaint.to", "The box must end after it begins.")
+    return box
+
+
+async def extend(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /videos/extensions."""
+    given = check(await bodies.read(request), EXTEND)
+    found = await run_in_threadpool(_source, services, caller, given["video"])
+    new, times = given["seconds"], found.extensions + 1
+    if times > EXTENSIONS or found.seconds + new > LONGEST:
+        services.files.erase(found.order_id)
+        raise invalid("video", f"A video can be extended {EXTENSIONS} times, to {LONGEST} seconds in all.", "too_long")
+    order = order_from(
+        services, caller, given, verb="extend", model=found.model, seconds=found.seconds + new, size=found.size, id=found.order_id
+    )
+    return await place(services, request, caller, order, given | {"new_seconds": new}, video=found.asked, extensions=times)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Source:
+    order_id: str
+    asked: dict[str, Any]
+    model: str
+    seconds: int
+    size: str
+    extensions: int = 0
+
+
+def _source(services: Services, caller: Caller, value: Any) -> _Source:
+    """The video that an edit or extension begins from, one's own or an upload. Raises ApiError."""
+    order_id = new_id("video")
+    if not isinstance(value, UploadFile):
+        job = finished(services, value["id"], caller.account_id)
+        times = int(job.request.get("extensions", 0))
+        return _Source(order_id=order_id, asked={"id": job.id}, model=job.model, seconds=job.seconds, size=job.size, extensions=times)
+    services.files.check_room()
+    asked = source(services, caller.account_id, value, f"videos/{order_id}/inputs", "video")
+    width, height = (side - side % 2 for side in (asked["width"], asked["height"]))
+    if min(width, height) < SIDES[0] or width * height > PIXELS or not 0.2 <= asked["seconds"] <= LONGEST:
+        services.files.erase(order_id)
+        raise invalid("video", f"The video must be at least {SIDES[0]} pixels high and wide and last at most {LONGEST} seconds.")
+    size, seconds = f"{width}x{height}", max(1, round(asked["seconds"]))
+    return _Source(order_id=order_id, asked=asked, model="sora-2", seconds=seconds, size=size)
+
+
+async def create_character(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /videos/characters."""
+    given = check(await bodies.read(request), CHARACTER)
+    if not given["name"].isprintable():
+        raise invalid("name", "The name must be printable text.")
+    return JSONResponse(await run_in_threadpool(_keep_character, services, caller, given))
+
+
+def _keep_character(services: Services, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:
+    services.files.check_room()
+    if services.guard.check([plain_text(given["name"], "name", 1, 80)]).verdict in ("block", "review"):
+        raise ApiError(400, "Your request was blocked by our moderation system.", param="name", code="moderation_blocked")
+    name = new_id("char")
+    asked = source(services, caller.account_id, given["video"], f"characters/{name}", "video")
+    if "id" in asked:
+        asked["file"] = _copy(services, finished(services, asked["id"], caller.account_id), f"characters/{name}/video.mp4")
+    return shown(cast.add(services.store, name, caller.account_id, given["name"], asked["file"]))
+
+
+def _copy(services: Services, job: Job, name: str) -> str:
+    with services.files.path(f"{job.folder}/video.mp4").open("rb") as file:
+        services.files.keep(name, file)
+    return name
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A character as the API shows it."""
+    return {name: row[name] for name in ("id", "name", "created_at")}
+
+
+async def get_character(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /videos/characters/{id}."""
+    name = request.path_params["character_id"]
+    row = await run_in_threadpool(cast.get, services.store, name, caller.account_id) if "\0" not in name else None
+    if row is None:
+        raise ApiError(404, f"Character with id '{name[:100]}' not found.", param="character_id")
+    return JSONResponse(shown(row))

@@ -1,0 +1,74 @@
+"""The one door to the policy: every text that a caller sends passes here, and what cannot be checked does not pass; it knows no rule.
+
+A check that raises, or takes longer than ``SECONDS``, is a block. Without any policy installed the answer is ``unchecked``, which is said
+in ``/readyz`` and in the audit log, and which a plan with ``require_check`` refuses.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import importlib
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+SECONDS = 2.0  # a text's check takes milliseconds; longer means that something hangs
+BLOCKED = ("moderation_blocked", "Your request was blocked by our moderation system.")
+log = logging.getLogger("misora.server")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """``verdict`` is allow, review, block or unchecked; the rest says why."""
+
+    verdict: str
+    category: str | None = None
+    rule: str | None = None
+    version: str | None = None
+
+
+class Guard:
+    """Asks the policy, with a time limit, and fails closed."""
+
+    def __init__(self, check: Callable[[str], Any] | None) -> None:
+        self.check_text = check
+        self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="policy")
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether no policy is installed."""
+        return self.check_text is None
+
+    def check(self, texts: Iterable[str | None]) -> Verdict:
+        """The strictest verdict over all texts."""
+        worst = Verdict(verdict="allow")
+        for text in texts:
+            if text:
+                found = self._one(text)
+                if ORDER.index(found.verdict) > ORDER.index(worst.verdict):
+                    worst = found
+        return worst
+
+    def _one(self, text: str) -> Verdict:
+        if self.check_text is None:
+            return Verdict(verdict="unchecked", rule="no-policy")
+        try:
+            decision = self._threads.submit(self.check_text, text).result(timeout=SECONDS)
+            found = Verdict(verdict=decision.verdict, category=decision.category, rule=decision.rule, version=decision.version)
+        except Exception as error:  # whatever goes wrong in a check is a block, never an allow
+            log.error("policy check failed: %s", type(error).__name__)
+            return Verdict(verdict="block", category="unavailable", rule="check-failed")
+        return found if found.verdict in ORDER else Verdict(verdict="block", category="unavailable", rule="unknown-verdict")
+
+
+ORDER = ("allow", "unchecked", "review", "block")
+
+
+def installed() -> Guard:
+    """The guard with the policy of ``misora.trust``."""
+    try:
+        policy = importlib.import_module("misora.trust.policy")
+    except ModuleNotFoundError:
+        return Guard(None)
+    return Guard(policy.Policy().check)

@@ -1,0 +1,27 @@
+"""Characters: named clips that videos may show again; it knows nothing of files."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import select
+
+from misora.server.store.database import Store
+from misora.server.store.tables import characters
+
+
+def add(store: Store, character_id: str, account_id: str, name: str, file: str) -> dict[str, Any]:
+    """Keep a character; its row."""
+    row = {"id": character_id, "account_id": account_id, "name": name, "file": file, "created_at": int(time.time())}
+    with store.write() as db:
+        db.execute(characters.insert().values(**row))
+    return row
+
+
+def get(store: Store, character_id: str, account_id: str) -> dict[str, Any] | None:
+    """The character's row, or None when it is not there or another account's."""
+    mine = (characters.c.id == character_id) & (characters.c.account_id == account_id)
+    with store.read() as db:
+        row = db.execute(select(characters).where(mine)).mappings().first()
+    return dict(row) if row is not None else None
