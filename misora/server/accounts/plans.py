@@ -60,6 +60,6 @@ def _plan(name: str, table: object) -> Plan:
     if not isinstance(table, dict):
         raise UsageError(f"The plan {name!r} must be a table; write [{name}] and its settings below.")
     for key, value in table.items():
-        if key not in kinds or type(value) is not kinds[key] or (key != "priority" and int(value) < 0):
+        if key not in kinds or type(value) is not kinds[key] or (key != "priority" and isinstance(value, int) and value < 0):
             raise UsageError(f"The plan {name!r} has no setting {key} = {value!r}; the settings are {', '.join(kinds)}.")
     return Plan(**table)
