@@ -18,13 +18,14 @@ ROOMS = {
     "client": set(),
     "words": set(),
     "flow": {"canvas", "model"},
+    "trust": {"media"},
     "data": {"media", "words"},
     "world": {"media", "data", "words"},
     "evals": {"media", "canvas", "model", "flow", "data", "words"},
-    "render": {"media", "canvas", "model", "flow", "client", "words"},
+    "render": {"media", "canvas", "model", "flow", "trust", "client", "words"},
     "train": {"canvas", "model", "flow", "data", "evals", "words", "world"},
-    "server": {"media", "client", "render"},
-    "cli": {"media", "canvas", "model", "client", "words", "flow", "data", "world", "evals", "render", "train", "server"},
+    "server": {"media", "trust", "client", "render"},
+    "cli": {"media", "canvas", "model", "client", "words", "flow", "trust", "data", "world", "evals", "render", "train", "server"},
 }
 EVERYONES = "misora.client.errors"
 ONLY_IN_FUNCTIONS = {("train", "world"), ("server", "render")} | {("cli", room) for room in ROOMS}
@@ -38,6 +39,7 @@ OUTSIDE = {
     "client": set(),
     "words": set(),
     "flow": {"torch"},
+    "trust": {"torch", "c2pa", "cryptography"},
     "render": TORCH,
     "cli": {"rich", "torch"},
     "data": ARRAYS,

@@ -5,6 +5,8 @@
     ├── MediaError               a video or image file that cannot or must not be read or written
     ├── CheckpointError          weights that are missing, truncated, altered or of another shape
     ├── MissingExtraError        an optional part of Misora is not installed
+    ├── PolicyError              refused: what may not be made, or a check that is required and not set up
+    ├── ProvenanceError          a signature that cannot be made, or a source whose signature does not hold
     └── GenerationError          sampling or decoding could not be completed
 
 A user's mistake is a subclass with a one-sentence message that says what to do next; an ``assert`` is our own bug.
@@ -33,6 +35,14 @@ class CheckpointError(MisoraError):
 
 class MissingExtraError(MisoraError):
     """An optional extra (``misora[world]``, ``misora[train]`` …) is needed and not installed."""
+
+
+class PolicyError(MisoraError):
+    """Refused by the policy; the message names the category and the rule."""
+
+
+class ProvenanceError(MisoraError):
+    """A file cannot be signed, or a source's own signature does not hold."""
 
 
 class GenerationError(MisoraError):

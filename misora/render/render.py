@@ -14,6 +14,7 @@ from misora.model.autoencoder import GROUP, SPACE
 from misora.model.weights import Weights
 from misora.render.request import Request
 from misora.render.video import Video
+from misora.trust import policy
 
 LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
 Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
@@ -21,8 +22,9 @@ Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise 
 
 @torch.inference_mode()
 def render(request: Request, weights: Weights, progress: Progress = lambda stage, done, total: None) -> Video:
-    """Make what ``request`` asks for. Raises UsageError for an impossible request and GenerationError when it fails half-way."""
+    """Make what ``request`` asks for. Raises UsageError (impossible), PolicyError (refused) or GenerationError (failed half-way)."""
     request.check()
+    policy.gate().demand(request.prompt)
     kinds = kinds_for(request.native_frames())
     height, width = (side // SPACE for side in request.native())
     canvas = fills.text(kinds=kinds, channels=weights.autoencoder.config.channels, height=height, width=width)

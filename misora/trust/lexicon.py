@@ -1,0 +1,245 @@
+"""Finds the words of the rules in a text, disguised or not, and says which group each belongs to; it knows nothing of verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from misora.trust import normalise
+
+HARMLESS = "harmless"  # the group of exceptions: what it covers counts for nothing else
+SHORTEST_TYPO, SHORTEST_NAME = 7, 10  # letters: a single word or a name of two words may be misspelt only when it has this many
+LONGEST_SPELLED = 24  # letters
+SHORT_NAME = 3  # katakana letters; a name so short is not looked for in hiragana
+FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
+FUNCTION_WORDS = frozenset(FUNCTION.split())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One group's word in a text, from character ``start`` to ``end`` of the plain text."""
+
+    group: str
+    start: int
+    end: int
+
+
+Phrase = tuple[tuple[str, ...], str]  # words (a final * stands for any ending), group
+
+
+class Lexicon:
+    """The words of all groups, indexed for one pass over a text: ``Lexicon({"nude": ["naked", "裸の"]}).marks("…")``."""
+
+    def __init__(self, groups: dict[str, list[str]], fuzzy: Iterable[str] = (), whole: Iterable[str] = ()) -> None:
+        """``fuzzy`` groups are found misspelt too; katakana of ``whole`` groups must be a whole word: マリオ is not in マリオネット."""
+        self.exact: dict[str, list[Phrase]] = defaultdict(list)
+        self.stems: dict[str, list[Phrase]] = defaultdict(list)
+        self.japanese: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # first sign: folded term, term, group
+        self.vocabulary: set[str] = set()
+        self.typos: dict[str, set[str]] = defaultdict(set)
+        self.whole = frozenset(whole)
+        for group, terms in groups.items():
+            for term in terms:
+                self._add(term, group, group in set(fuzzy))
+        self.lengths = sorted({len(stem) for stem in self.stems}, reverse=True)
+
+    def _add(self, term: str, group: str, fuzzy: bool) -> None:
+        if re.search(f"[{normalise.JAPANESE}]", term):
+            written = normalise.joined(normalise.plain(term))
+            folded = normalise.hiragana(written)
+            self.japanese[folded[0]].append((folded, written, group))
+            return
+        parts = tuple(re.sub(r"['’]s?\b", "", normalise.plain(term)).replace("-", " ").split())
+        first = parts[0]
+        (self.stems if first.endswith("*") else self.exact)[first.rstrip("*")].append((parts, group))
+        self.vocabulary.update(part for part in parts if not part.endswith("*"))
+        if fuzzy and (len(parts) == 2 or len(first) >= SHORTEST_TYPO):
+            for part in parts:
+                for shorter in _shortened(part.rstrip("*")):
+                    self.typos[shorter].add(part.rstrip("*"))
+
+    def marks(self, text: str) -> list[Mark]:
+        """Every group's words in ``text``, which is taken as it came; words under an exception are left out."""
+        plain = normalise.plain(text)
+        return [*_uncovered(self._latin(list(self._tokens(plain)))), *self._in_japanese(plain)]
+
+    # Latin letters
+
+    def _tokens(self, plain: str) -> Iterator[tuple[int, int, str]]:
+        """Start, end and repaired letters of each word; spelled-out and hyphenated words once more as one."""
+        raw = list(normalise.words(plain))
+        place = 0
+        while place < len(raw):
+            start, word = raw[place]
+            run = 1
+            while place + run < len(raw) and len(raw[place + run][1]) == len(word) == 1 and run < LONGEST_SPELLED:
+                run += 1
+            if run >= 3:
+                spelled = "".join(letter for _, letter in raw[place : place + run])
+                yield from ((start, raw[place + run - 1][0] + 1, piece) for piece in self._split(spelled))
+                place += run
+                continue
+            yield start, start + len(word), self._repaired(word)
+            place += 1
+
+    def _split(self, spelled: str) -> Iterator[str]:
+        """A run of single letters as the words it spells: ``heilhitler`` is two."""
+        for size in range(len(spelled), 0, -1):
+            for start in range(len(spelled) - size + 1):
+                if size > 2 and self._known(self._repaired(spelled[start : start + size])):
+                    if start:
+                        yield from self._split(spelled[:start])
+                    yield self._repaired(spelled[start : start + size])
+                    if start + size < len(spelled):
+                        yield from self._split(spelled[start + size :])
+                    return
+        yield spelled
+
+    def _known(self, word: str) -> bool:
+        return word in self.vocabulary or any(word[:length] in self.stems for length in self.lengths if length <= len(word))
+
+    def _repaired(self, word: str) -> str:
+        if self._known(word) or word.isdigit():
+            return word
+        for meaning in normalise.meanings(word):
+            if self._known(meaning):
+                return meaning
+        return self._unmasked(word) if "*" in word or "#" in word else word
+
+    def _unmasked(self, word: str) -> str:
+        """``m*rder`` as ``murder``: the first known word that the letters allow, when at least two thirds of them are there."""
+        hidden = word.count("*") + word.count("#")
+        if hidden * 2 >= len(word) or len(word) < 4:
+            return word
+        pattern = re.compile("".join("[a-z]?" if sign in "*#" else re.escape(sign) for sign in word))
+        for known in sorted(self.vocabulary | self.stems.keys()):
+            if known[0] == word[0] and len(known) > 3 and (pattern.fullmatch(known) or (known in self.stems and pattern.match(known))):
+                if known in self.vocabulary:
+                    return known
+                if (match := pattern.fullmatch(known)) is not None:
+                    return match[0]
+        return self._stem_under_mask(word)
+
+    def _stem_under_mask(self, word: str) -> str:
+        for stem in self.stems:
+            if len(stem) > 3 and len(word) >= len(stem) and all(a == b or a in "*#" for a, b in zip(word, stem, strict=False)):
+                return stem + word[len(stem) :].strip("*#")
+        return word
+
+    def _latin(self, tokens: list[tuple[int, int, str]]) -> Iterator[Mark]:
+        for place, (start, _, word) in enumerate(tokens):
+            for phrase, group in self._starting_with(word):
+                if (end := self._follows(phrase, tokens, place)) is not None:
+                    yield Mark(group=group, start=start, end=end)
+            yield from self._glued(tokens, place)
+            yield from self._misspelt(tokens, place)
+
+    def _starting_with(self, word: str) -> Iterator[Phrase]:
+        yield from self.exact.get(word, ())
+        for length in self.lengths:
+            if length <= len(word):
+                yield from self.stems.get(word[:length], ())
+
+    @staticmethod
+    def _follows(phrase: tuple[str, ...], tokens: list[tuple[int, int, str]], place: int) -> int | None:
+        """Where the phrase that begins at word ``place`` ends, or None."""
+        if place + len(phrase) > len(tokens):
+            return None
+        for wanted, (_, _, word) in zip(phrase[1:], tokens[place + 1 :], strict=False):
+            if word != wanted and not (wanted.endswith("*") and word.startswith(wanted[:-1])):
+                return None
+        return tokens[place + len(phrase) - 1][1]
+
+    def _glued(self, tokens: list[tuple[int, int, str]], place: int) -> Iterator[Mark]:
+        """Two neighbours that are one word: ``be-headed``, ``nak ed``; and up to six that were cut with dots: ``mas.sac.re``."""
+        start, end, word = tokens[place]
+        for more in range(1, 6):
+            if place + more >= len(tokens):
+                return
+            begins, end_of_next, following = tokens[place + more]
+            apart = begins - tokens[place + more - 1][1]
+            if apart != 1 or (word != "be" and word in FUNCTION_WORDS) or following in FUNCTION_WORDS:
+                return
+            word, end = word + following, end_of_next
+            if len(word) >= 6 and min(len(tokens[place][2]), len(following)) <= 3:
+                for phrase, group in self._starting_with(word):
+                    if len(phrase) == 1 and group != HARMLESS and len(phrase[0].rstrip("*")) >= 5:
+                        yield Mark(group=group, start=start, end=end)
+
+    def _misspelt(self, tokens: list[tuple[int, int, str]], place: int) -> Iterator[Mark]:
+        start, end, word = tokens[place]
+        if len(word) < 4 or not word.isalpha():
+            return
+        candidates = self._alike(word)
+        if len(word) >= SHORTEST_TYPO - 1 and not self._known(word):
+            for known in candidates:
+                for phrase, group in (*self.exact.get(known, ()), *self.stems.get(known, ())):
+                    if len(phrase) == 1 and len(known) >= SHORTEST_TYPO:
+                        yield Mark(group=group, start=start, end=end)
+        if place + 1 < len(tokens) and len(tokens[place + 1][2]) >= 4:
+            _, end, second = tokens[place + 1]
+            alike = self._alike(second)
+            for known in candidates:
+                for phrase, group in self.exact.get(known, ()):
+                    if len(phrase) == 2 and phrase[1] in alike and len(known) + len(phrase[1]) >= SHORTEST_NAME:
+                        yield Mark(group=group, start=start, end=end)
+
+    def _alike(self, word: str) -> set[str]:
+        """Known words that become ``word`` by one letter dropped, added, changed or two swapped; the first letter stays."""
+        return {known for shorter in _shortened(word) for known in self.typos.get(shorter, ()) if known[0] == word[0]}
+
+    # Japanese
+
+    def _in_japanese(self, plain: str) -> Iterator[Mark]:
+        text = normalise.joined(plain)
+        folded = normalise.hiragana(text)
+        if text.isascii():
+            return
+        yield from _uncovered(self._scan(text, folded))
+        if "ー" in folded:
+            short = text.replace("ー", "")
+            yield from _uncovered(self._scan(short, normalise.hiragana(short)))
+        if normalise.MASK in folded:
+            yield from self._scan_masked(folded)
+
+    def _scan(self, text: str, folded: str) -> Iterator[Mark]:
+        for place, sign in enumerate(folded):
+            for term, written, group in self.japanese.get(sign, ()):
+                if folded.startswith(term, place) and not _inside_a_word(text, place, written, group in self.whole):
+                    yield Mark(group=group, start=place, end=place + len(term))
+
+    def _scan_masked(self, folded: str) -> Iterator[Mark]:
+        places = [place for place, sign in enumerate(folded) if sign == normalise.MASK]
+        for terms in self.japanese.values():
+            for term, _, group in terms:
+                if len(term) >= 3 and group != HARMLESS:
+                    for place in places:
+                        for first in range(max(0, place - len(term) + 1), place + 1):
+                            part = folded[first : first + len(term)]
+                            if len(part) == len(term) and all(a == b or a == normalise.MASK for a, b in zip(part, term, strict=True)):
+                                yield Mark(group=group, start=first, end=first + len(term))
+
+
+def _uncovered(found: Iterable[Mark]) -> list[Mark]:
+    """What no exception lies over, without the exceptions."""
+    marks = list(found)
+    covers = [mark for mark in marks if mark.group == HARMLESS]
+    return [mark for mark in marks if mark.group != HARMLESS and not any(c.start <= mark.start < c.end for c in covers)]
+
+
+def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:
+    """Whether a katakana term was found in the middle of a longer katakana word (セックス in エセックス), or a short name in hiragana."""
+    end = place + len(written)
+    if not normalise.is_katakana(written[0]):
+        return False
+    if not normalise.is_katakana(text[place]):
+        return whole and len(written) <= SHORT_NAME
+    before = place > 0 and normalise.is_katakana(text[place - 1])
+    after = end < len(text) and normalise.is_katakana(text[end]) and normalise.is_katakana(written[-1])
+    return before or (whole and after)
+
+
+def _shortened(word: str) -> set[str]:
+    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}

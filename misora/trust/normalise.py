@@ -1,0 +1,90 @@
+"""Text as it is meant, however it is dressed up: marks, look-alikes, hidden signs, leet and repeats undone; it knows nothing of rules."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator
+from importlib import resources
+
+VOICED = "\u3099\u309a"  # the marks that turn か into が and は into ぱ belong to the letter
+MASK = "○"  # what stands for a letter left out, whatever it was typed as
+MASKS = "○〇◯●◎✕✖□■◆◇☆★＊"
+JAPANESE = "ぁ-ゖゝゞァ-ヺー一-鿿々○"
+BETWEEN = re.compile(rf"(?<=[{JAPANESE}])[\s・.*/|_~\-＝=+·‐-―～〜,]+(?=[{JAPANESE}])")
+LEET = {
+    "0": "o",
+    "1": "i",
+    "3": "e",
+    "4": "a",
+    "5": "s",
+    "7": "t",
+    "8": "b",
+    "9": "g",
+    "@": "a",
+    "$": "s",
+    "!": "i",
+    "|": "l",
+    "+": "t",
+    "€": "e",
+}
+WORD = re.compile(r"[a-z0-9@$!|+€*#']+")
+FIRST_KATAKANA, LAST_KATAKANA, TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
+
+
+@functools.cache
+def lookalikes() -> dict[int, str]:
+    """Code point to the Latin letter that it imitates; the flags' and the squared letters are added by rule."""
+    table: dict[int, str] = {}
+    for line in resources.files("misora.trust").joinpath("rules/confusables.txt").read_text(encoding="utf-8").splitlines():
+        letter, _, signs = line.partition(" ")
+        if len(letter) == 1 and letter != "#":
+            table |= {ord(sign): letter for sign in signs if ord(sign) not in table}
+    for first in (0x1F1E6, 0x1F150, 0x1F170):  # flags, white on black circles and squares
+        table |= {first + place: chr(ord("a") + place) for place in range(26)}
+    return table | {ord(sign): MASK for sign in MASKS}
+
+
+def plain(text: str) -> str:
+    """Lower case, composed, without invisible signs and marks, look-alikes replaced: what a reader takes the text for."""
+    if text.isascii():
+        return text.lower()
+    split = unicodedata.normalize("NFKD", text.translate(lookalikes()))
+    kept = (sign for sign in split if sign in VOICED or unicodedata.category(sign) not in ("Mn", "Me", "Cf", "Cc") or sign == "\n")
+    return unicodedata.normalize("NFC", "".join(kept)).casefold().translate(lookalikes())
+
+
+def words(text: str) -> Iterator[tuple[int, str]]:
+    """Place and letters of each Latin word or number of a plain text; signs that stand for letters stay in it."""
+    for found in WORD.finditer(text):
+        word = found[0].strip("'!+|#").replace("'s", "").replace("'", "")
+        if word:
+            yield found.start(), word
+
+
+def meanings(word: str) -> Iterator[str]:
+    """What a disguised word may be, likeliest first: leet undone, then letters that are said once or twice instead of many times."""
+    undone = "".join(LEET.get(sign, sign) for sign in word) if not word.isalpha() and not word.isdigit() else word
+    yield undone
+    if "1" in word:
+        yield "".join(LEET.get(sign, sign) for sign in word.replace("1", "l"))
+    if re.search(r"(.)\1\1", undone):
+        yield re.sub(r"(.)\1{2,}", r"\1\1", undone)
+        yield re.sub(r"(.)\1{2,}", r"\1", undone)
+        yield re.sub(r"(.)\1+", r"\1", undone)
+
+
+def hiragana(text: str) -> str:
+    """Katakana written as hiragana, sign for sign, so that one spelling finds the other."""
+    return "".join(chr(ord(sign) - TO_HIRAGANA) if FIRST_KATAKANA <= ord(sign) <= LAST_KATAKANA else sign for sign in text)
+
+
+def joined(text: str) -> str:
+    """Japanese letters that were pulled apart by blanks, dots or strokes put together again, and breath marks after them dropped."""
+    return BETWEEN.sub("", text)
+
+
+def is_katakana(sign: str) -> bool:
+    """Whether a sign is a katakana letter or the mark of a long one."""
+    return FIRST_KATAKANA <= ord(sign) <= LAST_KATAKANA or sign == "ー"

@@ -1,0 +1,139 @@
+"""The rules as they stand in rules/*.toml, read once, and what they say of a text; it knows nothing of plans, endpoints or classifiers."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import tomllib
+from collections import defaultdict
+from importlib import resources
+from typing import Any
+
+from misora.trust import normalise
+from misora.trust.decision import Verdict
+from misora.trust.lexicon import Lexicon, Mark
+
+WITHIN = 80  # characters between the words of a rule, unless it says otherwise
+NAMES = ("celebrity", "character", "brand")
+MISSPELT = (
+    "celebrity",
+    "character",
+    "suicide",
+    "self_harm",
+    "graphic",
+    "sexual",
+    "hard_drug",
+    "election",
+    "faked",
+    "leaked",
+    "hate_symbol",
+    "weapon_banned",
+)
+ADULT = 18
+TEENS = [f"{number}teen" for number in ("thir", "four", "fif", "six", "seven")]
+WORDS_EN = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", *TEENS]
+KANJI = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_NUMBER = rf"(\d{{1,2}}|{'|'.join(WORDS_EN)})"
+AGES = (
+    re.compile(rf"\b{_NUMBER}[\s-]*(?:years?|yrs?|yo|y/o)\b(?:[\s-]*olds?)?"),
+    re.compile(rf"\b(?:boys?|girls?|child|aged?|brides?|kids?) (?:of |aged )?{_NUMBER}\b"),
+    re.compile(r"(\d{1,2}|[一二三四五六七八九]?十?[一二三四五六七八九]?)[歳才]"),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One line of policy: what must stand together, how near, and what excuses it. ``needs`` and ``excused_by`` name groups of words."""
+
+    id: str
+    category: str
+    verdict: Verdict
+    needs: tuple[frozenset[str], ...]
+    within: int
+    ordered: bool
+    excused_by: frozenset[str]
+
+    def speaks(self, marks: dict[str, list[Mark]]) -> bool:
+        """Whether the words found satisfy this rule."""
+        if any(group in marks for group in self.excused_by):
+            return False
+        choices = [[mark for group in need for mark in marks.get(group, ())] for need in self.needs]
+        return all(choices) and any(self._completes([first], choices[1:]) for first in choices[0])
+
+    def _completes(self, chosen: list[Mark], rest: list[list[Mark]]) -> bool:
+        if not rest:
+            return True
+        return any(self._fits(chosen[-1], mark) and self._completes([*chosen, mark], rest[1:]) for mark in rest[0])
+
+    def _fits(self, one: Mark, other: Mark) -> bool:
+        if one.start < other.end and other.start < one.end and one.group != other.group and len(self.needs) > 1:
+            return False  # the same letters cannot be both words
+        gap = max(other.start - one.end, one.start - other.end)
+        return gap <= self.within and (not self.ordered or other.start >= one.end)
+
+
+class Rulebook:
+    """All rules and all their words: ``Rulebook.shipped().judge(text)`` is the first rule that speaks, or None."""
+
+    def __init__(self, rules: dict[str, Any], groups: dict[str, list[str]]) -> None:
+        self.version = str(rules["version"])
+        self.rules = [_rule(line) for line in rules["rules"]]
+        self.lexicon = Lexicon(groups, fuzzy=MISSPELT, whole=NAMES)
+
+    @classmethod
+    @functools.cache
+    def shipped(cls) -> Rulebook:
+        """The rules that travel in the package."""
+        folder = resources.files("misora.trust").joinpath("rules")
+        groups: dict[str, list[str]] = defaultdict(list)
+        for name in ("words.en.toml", "words.ja.toml", "names.toml"):
+            for group, terms in tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8")).items():
+                groups[group] += [term.strip() for term in re.split(r"[,\n]", terms) if term.strip()]
+        return cls(tomllib.loads(folder.joinpath("rules.toml").read_text(encoding="utf-8")), groups)
+
+    @property
+    def categories(self) -> list[str]:
+        """Every category that a rule may name, in the order of the rules."""
+        return list(dict.fromkeys(rule.category for rule in self.rules))
+
+    def judge(self, text: str) -> Rule | None:
+        """The first rule that speaks of ``text``; a rule that blocks comes before one that asks for review."""
+        marks: dict[str, list[Mark]] = defaultdict(list)
+        for mark in [*self.lexicon.marks(text), *_ages(normalise.plain(text))]:
+            marks[mark.group].append(mark)
+        spoken = [rule for rule in self.rules if rule.speaks(marks)] if marks else []
+        return min(spoken, key=lambda rule: rule.verdict != "block", default=None)
+
+
+def _rule(line: dict[str, Any]) -> Rule:
+    return Rule(
+        id=line["id"],
+        category=line["category"],
+        verdict=line.get("verdict", "block"),
+        needs=tuple(frozenset(need.split("|")) for need in line["all"]),
+        within=line.get("within", WITHIN),
+        ordered=line.get("ordered", False),
+        excused_by=frozenset(line.get("unless", ())),
+    )
+
+
+def _ages(plain: str) -> list[Mark]:
+    """Ages under eighteen as words of the group ``young_age``: ``12-year-old``, ``girl of eleven``, ``十七歳``."""
+    return [
+        Mark(group="young_age", start=found.start(), end=found.end())
+        for pattern in AGES
+        for found in pattern.finditer(plain)
+        if 0 < _number(found[1]) < ADULT
+    ]
+
+
+def _number(written: str) -> int:
+    if written.isascii() and written.isdigit():
+        return int(written)
+    if written in WORDS_EN:
+        return WORDS_EN.index(written)
+    tens, ten, ones = written.partition("十")
+    if not ten:
+        return KANJI.get(written, 0)
+    return 10 * KANJI.get(tens, 1) + KANJI.get(ones, 0)
