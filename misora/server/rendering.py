@@ -16,7 +16,7 @@ from misora.server.queue.job import Job
 from misora.server.working import Progress
 
 if TYPE_CHECKING:
-    from misora.model.weights import Weights
+    from misora.render.engine import Misora
     from misora.render.request import Request
 
 PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
@@ -29,34 +29,34 @@ class Renderer:
 
     def __init__(self, files: Files, models: dict[str, str]) -> None:
         self.files, self.models = files, models
-        self._loaded: tuple[str, Weights] | None = None
+        self._loaded: tuple[str, Misora] | None = None
 
     def __call__(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
         """Write ``job``'s three files into ``folder``; facts about them. Raises MisoraError, and whatever ``progress`` raises."""
         from misora.render.render import render
 
         progress(0, "loading")
-        weights = self._weights(job.model)
+        engine = self._engine(job.model)
         request = request_of(job, self.files)
 
         def report(stage: str, done: int, total: int) -> None:
             first, last = SHARES.get(stage, (2, 80))
             progress(first + round((last - first) * done / max(1, total)), stage)
 
-        video = render(request, weights, report)
+        video = render(request, engine.weights, report)
         progress(SHARES["saving"][0], "saving")
         path = video.save(folder / VIDEO)
         return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
 
-    def _weights(self, model: str) -> Weights:
-        from misora.model.weights import load_weights
+    def _engine(self, model: str) -> Misora:
+        from misora.render.engine import load
 
         name = self.models.get(model)
         if name is None:
             raise MisoraError(f"The model {model!r} is not set up on this server any more; choose another.")
         if self._loaded is None or self._loaded[0] != name:
             self._loaded = None  # the old ones go before the new ones come
-            self._loaded = (name, load_weights(name))
+            self._loaded = (name, load(name))
         return self._loaded[1]
 
 
