@@ -41,6 +41,8 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...]) ->
     out = output_path(args.out, request, suffixes, force=args.force)
     if not args.quiet:
         warn_of_unknown_words(request.prompt)
+        if notice := request.notice():
+            print(f"misora: {notice}", file=sys.stderr)
     video = _render(request, args)
     video.save(out)
     _report(out, video, time.monotonic() - start, as_json=args.json)

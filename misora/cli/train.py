@@ -9,11 +9,13 @@ from typing import Any
 
 from misora.client.errors import MissingExtraError, UsageError
 
+RECIPES = {"autoencoder": "tiny, night, gpu", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
+
 
 def add_parser(verbs: Any) -> None:
     """Add the verb, one action for each network, and their flags."""
-    parser: argparse.ArgumentParser = verbs.add_parser("train", help="train the autoencoder, the text encoder or the transformer")
-    actions = parser.add_subparsers(dest="network", metavar="autoencoder|text|transformer|split|join", required=True)
+    parser: argparse.ArgumentParser = verbs.add_parser("train", help="train the networks: autoencoder, painter, text encoder, transformer")
+    actions = parser.add_subparsers(dest="network", metavar="autoencoder|painter|text|transformer|split|join", required=True)
     for name, what, does in (
         ("split", "a run's transformer.safetensors into parts of 15 MiB, to be carried off a machine", split),
         ("join", "those parts into transformer.safetensors again, every one verified", join),
@@ -23,6 +25,7 @@ def add_parser(verbs: Any) -> None:
         action.set_defaults(run=does, computes=False)
     for name, what in (
         ("autoencoder", "pixels to latents and back, on simulated clips"),
+        ("painter", "decoded frames to larger ones at twice the rate, on simulated scenes drawn twice"),
         ("text", "captions in two languages to slots of meaning"),
         ("transformer", "noise to latents, on shards made by `misora world --latents`"),
     ):
@@ -32,7 +35,9 @@ def add_parser(verbs: Any) -> None:
         action.set_defaults(run=run, computes=True, recipe="tiny", minutes=None)
         if name != "text":
             action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
-            action.add_argument("--recipe", default="night", metavar="NAME", help="tiny, night, gpu (transformer: also frames, short)")
+            action.add_argument("--recipe", default="night", metavar="NAME", help=RECIPES[name])
+        if name == "painter":
+            action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the autoencoder (default: embedded)")
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
     action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (night, gpu: --model)")
@@ -51,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
     if (args.minutes is not None and not args.minutes > 0) or (args.steps is not None and args.steps < 1):
         raise UsageError("There is nothing to do in no time; give --minutes above 0 and --steps of at least 1.")
-    train = {"autoencoder": runs.autoencoder, "text": runs.text, "transformer": runs.transformer}[args.network]
+    train = {"autoencoder": runs.autoencoder, "painter": runs.painter, "text": runs.text, "transformer": runs.transformer}[args.network]
     print(train(args.folder, runs.Wish(**{name: value for name, value in vars(args).items() if name in runs.WISHES})))
 
 

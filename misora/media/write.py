@@ -37,14 +37,14 @@ class VideoWriter:
     """A constant-rate video file fed frame by frame: ``with VideoWriter(path, 24) as writer: writer.add(frame)``.
 
     ``.mp4`` and ``.mov`` hold H.264 (or ``codec="av1"``), yuv420p, tagged and converted as BT.709 limited range, with the index first
-    (faststart). The file appears under its name only when the block ends well. Raises MediaError.
+    (faststart); ``comment`` goes into its metadata. The file appears under its name only when the block ends well. Raises MediaError.
     """
 
-    def __init__(self, path: str | Path, frame_rate: float, *, codec: str = "h264") -> None:
+    def __init__(self, path: str | Path, frame_rate: float, *, codec: str = "h264", comment: str = "") -> None:
         assert codec in ENCODERS, f"codec {codec!r}"
         if Path(path).suffix.lower() not in (".mp4", ".mov"):
             raise MediaError(f"{Path(path).name} is no video name; end it in .mp4, .mov or .gif.")
-        self.path, self.frame_rate, self.codec = Path(path), _rate(frame_rate), codec
+        self.path, self.frame_rate, self.codec, self.comment = Path(path), _rate(frame_rate), codec, comment
         self._stack = contextlib.ExitStack()
         self._stream: Any = None
         self._count = 0
@@ -52,6 +52,8 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         beside = self._stack.enter_context(replacing(self.path))
         self._container: Any = self._stack.enter_context(av.open(str(beside), "w", options={"movflags": "+faststart"}))
+        if self.comment:
+            self._container.metadata["comment"] = self.comment
         return self
 
     def add(self, frame: Tensor) -> None:
@@ -88,14 +90,14 @@ class VideoWriter:
         self._stream = stream
 
 
-def write_video(path: str | Path, frames: Tensor | Iterable[Tensor], frame_rate: float, *, codec: str = "h264") -> Path:
+def write_video(path: str | Path, frames: Tensor | Iterable[Tensor], frame_rate: float, *, codec: str = "h264", comment: str = "") -> Path:
     """Write frames ([t, h, w, 3], or an iterable of [h, w, 3]; uint8 RGB) at ``frame_rate`` per second; the name's ending picks the kind.
 
     Raises MediaError for an unknown ending, odd sides, no frames, or a place that cannot be written.
     """
     if Path(path).suffix.lower() == ".gif":
         return _write_gif(Path(path), frames, frame_rate)
-    with VideoWriter(path, frame_rate, codec=codec) as writer:
+    with VideoWriter(path, frame_rate, codec=codec, comment=comment) as writer:
         for frame in frames:
             writer.add(frame)
     return Path(path)

@@ -1,4 +1,4 @@
-"""The three networks of a model, from a folder, checked before use; it knows nothing of prompts or of training."""
+"""The networks of a model, from a folder, checked before use; it knows nothing of prompts or of training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 from misora.client.errors import CheckpointError
 from misora.model import checkpoint
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
+from misora.model.painter import Painter, PainterConfig
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
 
@@ -24,12 +25,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Weights:
-    """What turns a prompt into pixels. ``dtype`` is what the two large networks compute in; tensors between networks are float32."""
+    """What turns a prompt into pixels. ``dtype`` is what all but the text encoder compute in; tensors between networks are float32.
+
+    A folder without a painter is served by a plain resampler.
+    """
 
     autoencoder: Autoencoder
     transformer: Transformer
     text: TextEncoder
     dtype: torch.dtype = torch.float32
+    painter: Painter | None = None
 
 
 def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
@@ -54,6 +59,13 @@ def load_text(folder: Path) -> TextEncoder:
     return _network(folder, "text", TextEncoder.from_config)
 
 
+def load_painter(folder: Path, dtype: torch.dtype = torch.float32) -> Painter | None:
+    """A folder's painter, if it has one. Raises CheckpointError."""
+    if not (folder / "painter.safetensors").is_file():
+        return None
+    return _network(folder, "painter", lambda config: Painter(PainterConfig(**config))).to(dtype)
+
+
 def load_weights(model: str | Path = "embedded") -> Weights:
     """Read, check and build the networks of ``embedded`` or of a folder. Raises CheckpointError."""
     folder, dtype = folder_of(model), fast_dtype()
@@ -62,6 +74,7 @@ def load_weights(model: str | Path = "embedded") -> Weights:
         transformer=_network(folder, "transformer", lambda config: Transformer(TransformerConfig(**config))).to(dtype),
         text=_network(folder, "text", TextEncoder.from_config),
         dtype=dtype,
+        painter=load_painter(folder, dtype),
     )
 
 

@@ -7,21 +7,15 @@ import math
 import re
 import secrets
 import unicodedata
-from typing import TYPE_CHECKING
 
 from misora.client.errors import UsageError
-
-if TYPE_CHECKING:
-    from misora.render.footage import Footage
-    from misora.render.parts import Part
 
 FRAME_RATE = 24.0  # delivered, frames per second
 NATIVE_RATE = 12.0  # what the embedded weights draw
 NATIVE_CELL = 16  # native sides are multiples of a token's side in pixels
 NATIVE_TOKENS = 66  # per latent frame: what the embedded weights were trained for
 DEFAULT_SIZE = (384, 704)  # h w
-SECONDS = 4.0  # a clip's length where none is given
-LONGEST = 600.0  # seconds; the window slides for as long as one likes, but a mistyped length should not run for days
+SECONDS = 4.0  # the longest clip of the embedded weights
 PROMPT = 2000  # characters
 SIDES = (64, 4096)
 PIXELS = 8_900_000
@@ -43,21 +37,15 @@ class Request:
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
     steps: int = 5
     guidance: float = 3.0
-    parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
-    loop: bool = False
-    references: tuple[Footage, ...] = ()  # clips or images of characters or of a style, to be looked at
 
     def check(self) -> None:
         """Raise UsageError, in one sentence that says what to do, unless the request can be meant."""
-        for prompt in self.prompts():
-            _check_text("prompt", prompt)
+        _check_text("prompt", self.prompt)
         _check_text("negative prompt", self.negative)
         if not self.prompt.strip():
             raise UsageError('The prompt is empty; say what to show, for example "a red ball bounces on a wooden floor".')
-        if not 0 <= self.seconds <= LONGEST:  # refuses nan too
-            raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {LONGEST:g}.")
-        for part in self.parts:
-            part.check()
+        if not 0 <= self.seconds <= SECONDS:  # refuses nan too
+            raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {SECONDS:g}.")
         if not 0 <= self.seed < SEEDS:
             raise UsageError(f"The seed {self.seed} is out of range; give a whole number from 0 to {SEEDS - 1}.")
         if not STEPS[0] <= self.steps <= STEPS[1]:
@@ -68,22 +56,23 @@ class Request:
             raise UsageError("Both a size and an aspect were given; give one of them.")
         self.delivered()
 
-    def prompts(self) -> tuple[str, ...]:
-        """All texts that are to be drawn: the prompt and those of parts that have their own."""
-        return tuple(dict.fromkeys((self.prompt, *(part.prompt for part in self.parts if part.prompt is not None))))
-
     def delivered(self) -> tuple[int, int]:
-        """Height and width of the file in pixels, both even: as asked, else as the first given clip has them. Raises UsageError."""
-        clip = next((part.clip for part in self.parts if part.clip), None)
+        """Height and width of the file in pixels, both even. Raises UsageError."""
         if self.size:
-            return _parse_size(self.size)
-        if clip and not self.aspect:
-            return _as_given(*clip.size)
+            height, width = _parse_size(self.size)
+            return height + height % 2, width + width % 2
         if self.aspect:
             ratio = _parse_aspect(self.aspect)
             height = 8 * round(math.sqrt(DEFAULT_SIZE[0] * DEFAULT_SIZE[1] / ratio) / 8)
             return height, 2 * round(height * ratio / 2)
         return DEFAULT_SIZE
+
+    def notice(self) -> str | None:
+        """What was fitted of what was asked, in one sentence. Raises UsageError."""
+        height, width = self.delivered()
+        if self.size is None or _parse_size(self.size) == (height, width):
+            return None
+        return f"A video's sides are even, so {self.size} becomes {width}x{height}."
 
     def native(self) -> tuple[int, int]:
         """Height and width that the network draws: about 16 k pixels, multiples of 16, as near to the delivered aspect as they come."""
@@ -98,25 +87,12 @@ class Request:
         return h * NATIVE_CELL, w * NATIVE_CELL
 
     def frames(self) -> int:
-        """How many frames the file has where nothing is given: ``round(seconds * 24)``, at least one."""
+        """How many frames the file has: ``round(seconds * 24)``, at least one."""
         return max(1, round(self.seconds * FRAME_RATE))
 
     def native_frames(self) -> int:
         """How many frames the network must draw for them."""
         return math.ceil(self.frames() * NATIVE_RATE / FRAME_RATE)
-
-
-def _as_given(height: int, width: int) -> tuple[int, int]:
-    """The size of a given picture, made even, within what can be delivered."""
-    scale = min(1.0, math.sqrt(PIXELS / (height * width)), SIDES[1] / max(height, width))
-    scale = max(scale, SIDES[0] / min(height, width)) if min(height, width) < SIDES[0] else scale
-    height, width = (2 * max(1, round(side * scale / 2)) for side in (height, width))
-    ratio = width / height
-    if ratio > WIDEST:
-        width = 2 * round(height * WIDEST / 2)
-    elif ratio < 1 / WIDEST:
-        height = 2 * round(width * WIDEST / 2)
-    return height, width
 
 
 def _check_text(what: str, text: str) -> None:
@@ -134,8 +110,6 @@ def _parse_size(size: str) -> tuple[int, int]:
     width, height = int(match[1]), int(match[2])
     if not (SIDES[0] <= min(width, height) and max(width, height) <= SIDES[1] and width * height <= PIXELS):
         raise UsageError(f"{width}x{height} cannot be made; keep each side within {SIDES[0]} to {SIDES[1]} and {PIXELS:,} pixels in all.")
-    if width % 2 or height % 2:
-        raise UsageError(f"{width}x{height} cannot be made; both sides must be even.")
     _check_ratio(size, width / height)
     return height, width
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from misora import __version__
 from misora.media.write import IMAGES, write_image, write_video
+from misora.model.painter import UNFOLD, Painter
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
+BAND = 136  # rows of 4x4 pixels that are painted at once: pictures of any size need about the memory of a small one
 EACH = round(FRAME_RATE / NATIVE_RATE)  # delivered frames for every native one
 
 
@@ -22,12 +26,12 @@ class Video:
     """What a request became. ``native`` are the frames that the network drew, [3, h, w] in -1..1, at 12 frames per second.
 
     They are a tensor [t, 3, h, w], or any iterable of frames that are made only when their turn comes; an iterator can be delivered
-    once. Delivery has no painter yet: frames are enlarged by a plain bicubic resampler and cropped in the middle to the asked aspect,
-    and each native frame is shown twice to make 24 frames per second.
+    once. Without a painter they are enlarged by a plain bicubic resampler and each is shown twice.
     """
 
     request: Request
     native: Tensor | Iterable[Tensor]
+    painter: Painter | None = None
 
     @property
     def frames(self) -> Tensor:
@@ -36,22 +40,44 @@ class Video:
 
     def stream(self) -> Iterator[Tensor]:
         """The delivered frames [h, w, 3] uint8 RGB one by one, each made only when its turn comes."""
-        return deliver(self.native, size=self.request.delivered(), count=self.request.frames())
+        return deliver(self.native, self.painter, size=self.request.delivered(), count=self.request.frames())
 
     def save(self, path: str | Path) -> Path:
         """Write the file; its ending picks the kind (.mp4 .mov .gif, or the first frame as .png .jpg .webp). Raises MediaError."""
         if Path(path).suffix.lower() in IMAGES:
             return write_image(path, next(self.stream()))
-        return write_video(path, self.stream(), FRAME_RATE)
+        return write_video(path, self.stream(), FRAME_RATE, comment=self.comment())
+
+    def comment(self) -> str:
+        """What was drawn and what was painted, for the file's metadata."""
+        (height, width), (h, w) = self.request.delivered(), self.request.native()
+        how = "enlarged" if self.painter is None else "painted"
+        drawn = f"drawn as {w}x{h} at {NATIVE_RATE:g} frames per second"
+        return f"Misora {__version__}: {drawn}, {how} to {width}x{height} at {FRAME_RATE:g}"
 
 
-def deliver(native: Tensor | Iterable[Tensor], *, size: tuple[int, int], count: int) -> Iterator[Tensor]:
+def deliver(native: Tensor | Iterable[Tensor], painter: Painter | None = None, *, size: tuple[int, int], count: int) -> Iterator[Tensor]:
     """``count`` frames [h, w, 3] uint8 RGB of ``size`` (h, w), from native frames [3, h, w] of half the rate, drawn one by one.
 
-    No more than a few native frames are held at any time. Where they end early the last one stays.
+    The picture covers the size and is cropped around its middle. No more than a few frames are held at any time. Where the native
+    frames end early the last one stays.
     """
-    twice = itertools.chain.from_iterable(itertools.repeat(enlarge(frame, size), EACH) for frame in native)
-    return itertools.islice(lasting(twice), count)
+    frames: Iterable[Tensor]
+    if painter is None:
+        frames = itertools.chain.from_iterable(itertools.repeat(enlarge(frame, size), EACH) for frame in native)
+    else:
+        frames = paint(native, painter, size)
+    return itertools.islice(lasting(frames), count)
+
+
+def paint(native: Iterable[Tensor], painter: Painter, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Native frames at twice their rate, painted. Sizes below the painter's least enlargement are painted at that and reduced."""
+    frames = iter(native)
+    for first in frames:
+        scale = max(side / own for side, own in zip(size, first.shape[1:], strict=True))
+        large = size if scale >= UNFOLD else (math.ceil(size[0] * UNFOLD / scale), math.ceil(size[1] * UNFOLD / scale))
+        for frame in painter.stream(itertools.chain((first,), frames), large, band=BAND):
+            yield to_bytes(frame) if large == size else enlarge(frame, size)
 
 
 def lasting(frames: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -69,5 +95,10 @@ def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
     cover = [max(wanted, round(side * scale)) for wanted, side in zip(size, frame.shape[1:], strict=True)]
     large = interpolate(frame[None].float(), size=cover, mode="bicubic", antialias=True)[0]  # 3 h w
     top, left = (cover[0] - size[0]) // 2, (cover[1] - size[1]) // 2
-    cropped = large[:, top : top + size[0], left : left + size[1]]  # 3 h w
-    return cropped.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
+    return to_bytes(large[:, top : top + size[0], left : left + size[1]].clamp(-1, 1))
+
+
+def to_bytes(frame: Tensor) -> Tensor:
+    """A frame [3, h, w] within -1..1 as [h, w, 3] uint8 on the CPU."""
+    levels = torch.add(torch.full((), 128.0, device=frame.device), frame.float(), alpha=127.5)  # and a half: rounded when cut off
+    return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu()

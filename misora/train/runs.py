@@ -31,6 +31,9 @@ from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
 from misora.train.card import device_of
 from misora.train.loop import Budget, Look, train
+from misora.train.painter import PainterRecipe, train_painter
+from misora.train.painter import tiny as tiny_painter
+from misora.train.painter_samples import painter_samples
 from misora.train.pretrain import Pretrainer
 from misora.train.recipes import CONTINUING, HELD_OUT, RECIPES
 from misora.train.samples import PROMPTS, draw_samples, sheet
@@ -70,6 +73,7 @@ AUTOENCODER_RECIPES: dict[str, tuple[Callable[[], AutoencoderRecipe], Footage]] 
     "night": (AutoencoderRecipe, Footage(clips=2000, frames=17)),
     "gpu": (AutoencoderRecipe, Footage(clips=4000, frames=17)),
 }
+PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter, "night": PainterRecipe}
 
 
 def autoencoder(folder: Path, wish: Wish) -> str:
@@ -105,6 +109,25 @@ def simulated_pixels(path: Path, footage: Footage) -> npt.NDArray[np.uint8]:
             np.save(file, np.stack([clip(seed) for seed in range(footage.clips)]))
         beside.replace(path)
     return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def painter(folder: Path, wish: Wish) -> str:
+    """Train a painter on what the model's autoencoder makes of simulated scenes, or go on. Returns a line about it."""
+    if wish.recipe not in PAINTER_RECIPES:
+        raise UsageError(f"There is no recipe {wish.recipe!r} for the painter; take one of {', '.join(PAINTER_RECIPES)}.")
+    recipe = PAINTER_RECIPES[wish.recipe]()
+    recipe = recipe if wish.steps is None else dataclasses.replace(recipe, steps=wish.steps)
+    folder.mkdir(parents=True, exist_ok=True)
+    autoencoder, hash = weights.load_autoencoder(weights.folder_of(wish.model, ("autoencoder",)))
+    servings = list(enumerate(footage for footage, _, _ in recipe.servings))
+    arrays = [painter_samples(folder / f"x{one.scale:g}-{hash[:8]}.npy", one, autoencoder, seed=10_000 * n) for n, one in servings]
+    network = train_painter(recipe, arrays, folder, minutes=wish.minutes)
+    path = folder / "painter.safetensors"
+    half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
+    checkpoint.save(path, half, dataclasses.asdict(recipe.config))
+    record = {"network": "painter", "recipe": wish.recipe, "seed": recipe.seed, "steps": recipe.steps, "autoencoder": hash}
+    write_record(folder, record | {"hash": checkpoint.digest(path)})
+    return f"{path}  hash {checkpoint.digest(path)[:12]}"
 
 
 def text(folder: Path, wish: Wish) -> str:

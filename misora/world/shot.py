@@ -35,3 +35,8 @@ class Shot:
     orientations: npt.NDArray[np.float32]  # t k 4, unit quaternions w x y z
     present: npt.NDArray[np.bool_]  # t k
     camera: npt.NDArray[np.float32]  # t 7, eye x y z, target x y z, vertical field of view in degrees
+
+    def at(self, frames: slice) -> Shot:
+        """Some of the frames, for example every second one: half the frame rate."""
+        timed = ("positions", "orientations", "present", "camera")
+        return dataclasses.replace(self, **{name: getattr(self, name)[frames] for name in timed})

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 import torch
 
 from misora.media.read import read_image, read_video
+from misora.model.painter import Painter, PainterConfig
 from misora.render.request import Request
 from misora.render.video import Video, deliver, enlarge
 
@@ -52,6 +54,21 @@ def test_the_last_frame_stays_where_the_native_ones_end_early() -> None:
 def test_a_saved_clip_has_the_frames_asked_for(tmp_path: Path, seconds: float, count: int) -> None:
     frames, rate = read_video(greys(seconds).save(tmp_path / "a.mp4"))
     assert (len(frames), rate) == (count, 24)
+
+
+def test_the_file_says_what_was_native(tmp_path: Path) -> None:
+    with av.open(str(greys(0.1, "320x180").save(tmp_path / "a.mp4"))) as container:
+        assert "drawn as 176x96 at 12 frames per second, enlarged to 320x180 at 24" in container.metadata["comment"]
+
+
+@pytest.mark.parametrize("size", ["704x384", "500x270", "64x64", "394x704"])
+def test_a_painter_paints_every_size(size: str) -> None:
+    request = Request(prompt="grey", seconds=0.25, size=size)
+    h, w = request.native()
+    native = torch.full((4, 3, h, w), 0.5)
+    shown = Video(request=request, native=native, painter=Painter(PainterConfig(coarse=8, fine=8, motion=8))).frames
+    assert shown.shape == (6, *request.delivered(), 3)
+    assert (shown == 191).all()  # a painter that has learned nothing enlarges
 
 
 def test_a_picture_is_the_first_frame(tmp_path: Path) -> None:
