@@ -78,7 +78,14 @@ def test_every_command_in_the_docs_exists(page: Path) -> None:
 
 
 def test_every_verb_is_written_up() -> None:
-    page = text("docs/quickstart.md") + text("docs/training.md") + text("docs/evals.md") + text("docs/world.md") + text("docs/trust.md")
+    page = (
+        text("docs/quickstart.md")
+        + text("docs/training.md")
+        + text("docs/evals.md")
+        + text("docs/world.md")
+        + text("docs/serving.md")
+        + text("docs/trust.md")
+    )
     for verb in {prog.split()[1] for prog in parsers()}:
         assert f"misora {verb}" in page, f"`misora {verb}` is not explained in docs/"
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import misora
-from misora.cli import environment, evals, generate, image, models, policy, train, world
+from misora.cli import environment, evals, generate, image, keys, models, policy, serve, train, worker, world
 from misora.client.errors import MisoraError, UsageError
 
-VERBS = (generate, image, train, world, evals, models, policy)
+VERBS = (generate, image, serve, worker, keys, policy, train, world, evals, models)
 INTERRUPTED = 130
 
 

@@ -3,40 +3,119 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from misora.model.weights import Weights, load_weights
-from misora.render.render import Progress, render
-from misora.render.request import SECONDS, Request
-from misora.render.video import Video
+from misora.render import verbs
+from misora.render.board import read_board
+from misora.render.cut import Cut
+from misora.render.footage import Footage, load_clip, load_image, read_mask
+from misora.render.native import Progress
+from misora.render.render import render
+from misora.render.request import Request
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+Clip = Footage | str | Path
+
+
+class Wishes(TypedDict, total=False):
+    """What every verb takes, as ``Request`` has it; without a ``seed`` there is a new one each time (``video.request.seed``)."""
+
+    negative: str
+    size: str | None
+    aspect: str | None
+    seed: int | None
+    steps: int
+    guidance: float
+    references: tuple[Footage, ...]
+    progress: Progress
 
 
 class Misora:
-    """The networks in memory: ``Misora(weights).generate("a red ball bounces").save("ball.mp4")``."""
+    """The networks in memory: ``Misora(weights).generate("a red ball bounces").save("ball.mp4")``.
+
+    Clips and images are paths or ``Footage``. Raises UsageError, MediaError, GenerationError.
+    """
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
 
-    def generate(
+    def generate(self, prompt: str, *, seconds: float = Request.seconds, **wishes: Unpack[Wishes]) -> Cut:
+        """A video from a sentence; with 0 ``seconds`` a picture."""
+        return self.make(_request(prompt, seconds, wishes), wishes)
+
+    def image(self, prompt: str, **wishes: Unpack[Wishes]) -> Cut:
+        """A picture from a sentence: a video of one frame."""
+        return self.make(_request(prompt, 0.0, wishes), wishes)
+
+    def animate(
+        self, image: Clip, prompt: str, *, last: Clip | None = None, seconds: float = Request.seconds, **wishes: Unpack[Wishes]
+    ) -> Cut:
+        """A video that begins with a picture and, where there is one, ends with another."""
+        end = _image(last) if last is not None else None
+        return self.make(verbs.animate(_request(prompt, seconds, wishes), _image(image), end), wishes)
+
+    def extend(self, clip: Clip, prompt: str, *, seconds: float = Request.seconds, backward: bool = False, **wishes: Unpack[Wishes]) -> Cut:
+        """The clip and what comes after it, or with ``backward`` what led to it."""
+        return self.make(verbs.extend(_request(prompt, seconds, wishes), _clip(clip), backward=backward), wishes)
+
+    def connect(self, one: Clip, other: Clip, prompt: str, *, seconds: float = 2.0, **wishes: Unpack[Wishes]) -> Cut:
+        """Two clips and a way from the one to the other."""
+        return self.make(verbs.connect(_request(prompt, seconds, wishes), _clip(one), _clip(other)), wishes)
+
+    def loop(
+        self, prompt: str, clip: Clip | None = None, *, seconds: float = Request.seconds, overlap: str = "normal", **wishes: Unpack[Wishes]
+    ) -> Cut:
+        """A video whose last frame flows into its first, from a sentence or of a clip."""
+        given = _clip(clip) if clip is not None else None
+        return self.make(verbs.loop(_request(prompt, seconds, wishes), given, overlap), wishes)
+
+    def remix(self, clip: Clip, prompt: str, *, strength: float | str = "mild", **wishes: Unpack[Wishes]) -> Cut:
+        """The clip as the prompt has it; ``strength`` from 0, unchanged, to 1, made anew."""
+        return self.make(verbs.remix(_request(prompt, Request.seconds, wishes), _clip(clip), strength), wishes)
+
+    def inpaint(
         self,
+        clip: Clip,
         prompt: str,
         *,
-        negative: str = "",
-        seconds: float = SECONDS,
-        size: str | None = None,
-        aspect: str | None = None,
-        seed: int | None = None,
-        steps: int = Request.steps,
-        guidance: float = Request.guidance,
-        progress: Progress = lambda stage, done, total: None,
-    ) -> Video:
-        """A video from a sentence; without a ``seed`` a new one each time (``video.request.seed``). Raises UsageError, GenerationError."""
-        given = {} if seed is None else {"seed": seed}
-        request = Request(
-            prompt=prompt, negative=negative, seconds=seconds, size=size, aspect=aspect, steps=steps, guidance=guidance, **given
-        )
-        return render(request, self.weights, progress)
+        mask: str | Path | None = None,
+        box: tuple[int, int, int, int] | None = None,
+        span: tuple[float, float] | None = None,
+        strength: float = 1.0,
+        **wishes: Unpack[Wishes],
+    ) -> Cut:
+        """The clip with a part made anew: white in ``mask``, inside ``box`` (x, y, width, height), from second to second of ``span``."""
+        footage = _clip(clip)
+        painted = read_mask(mask, footage.size) if mask is not None else None
+        request = _request(prompt, Request.seconds, wishes)
+        return self.make(verbs.inpaint(request, footage, mask=painted, box=box, span=span, strength=strength), wishes)
+
+    def storyboard(self, board: str | Path | dict[str, Any], **wishes: Unpack[Wishes]) -> Cut:
+        """One video of several cards: a JSON file, or what is in it."""
+        return self.make(read_board(board, lambda prompt, seconds: _request(prompt, seconds, wishes)), wishes)
+
+    def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
+        """The video that a request describes."""
+        return render(request, self.weights, *([wishes["progress"]] if wishes and "progress" in wishes else []))
 
 
 def load(model: str | Path = "embedded") -> Misora:
     """The networks in memory, ready to generate: the embedded weights, or those in the folder ``model``. Raises CheckpointError."""
     return Misora(load_weights(model))
+
+
+def _request(prompt: str, seconds: float, wishes: Wishes) -> Request:
+    left_out = [name for name in ("seed",) if wishes.get(name) is None] + ["progress"]
+    given: dict[str, Any] = {name: value for name, value in wishes.items() if name not in left_out}
+    return Request(prompt=prompt, seconds=seconds, **given)
+
+
+def _clip(clip: Clip) -> Footage:
+    return clip if isinstance(clip, Footage) else load_clip(clip)
+
+
+def _image(image: Clip) -> Footage:
+    return image if isinstance(image, Footage) else load_image(image)

@@ -7,15 +7,21 @@ import math
 import re
 import secrets
 import unicodedata
+from typing import TYPE_CHECKING
 
 from misora.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from misora.render.footage import Footage
+    from misora.render.parts import Part
 
 FRAME_RATE = 24.0  # delivered, frames per second
 NATIVE_RATE = 12.0  # what the embedded weights draw
 NATIVE_CELL = 16  # native sides are multiples of a token's side in pixels
 NATIVE_TOKENS = 66  # per latent frame: what the embedded weights were trained for
 DEFAULT_SIZE = (384, 704)  # h w
-SECONDS = 4.0  # the longest clip of the embedded weights
+SECONDS = 4.0  # a clip's length where none is given
+LONGEST = 600.0  # seconds; the window slides for as long as one likes, but a mistyped length should not run for days
 PROMPT = 2000  # characters
 SIDES = (64, 4096)
 PIXELS = 8_900_000
@@ -37,15 +43,21 @@ class Request:
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
     steps: int = 5
     guidance: float = 3.0
+    parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
+    loop: bool = False
+    references: tuple[Footage, ...] = ()  # clips or images of characters or of a style, to be looked at
 
     def check(self) -> None:
         """Raise UsageError, in one sentence that says what to do, unless the request can be meant."""
-        _check_text("prompt", self.prompt)
+        for prompt in self.prompts():
+            _check_text("prompt", prompt)
         _check_text("negative prompt", self.negative)
         if not self.prompt.strip():
             raise UsageError('The prompt is empty; say what to show, for example "a red ball bounces on a wooden floor".')
-        if not 0 <= self.seconds <= SECONDS:  # refuses nan too
-            raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {SECONDS:g}.")
+        if not 0 <= self.seconds <= LONGEST:  # refuses nan too
+            raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {LONGEST:g}.")
+        for part in self.parts:
+            part.check()
         if not 0 <= self.seed < SEEDS:
             raise UsageError(f"The seed {self.seed} is out of range; give a whole number from 0 to {SEEDS - 1}.")
         if not STEPS[0] <= self.steps <= STEPS[1]:
@@ -56,11 +68,18 @@ class Request:
             raise UsageError("Both a size and an aspect were given; give one of them.")
         self.delivered()
 
+    def prompts(self) -> tuple[str, ...]:
+        """All texts that are to be drawn: the prompt and those of parts that have their own."""
+        return tuple(dict.fromkeys((self.prompt, *(part.prompt for part in self.parts if part.prompt is not None))))
+
     def delivered(self) -> tuple[int, int]:
-        """Height and width of the file in pixels, both even. Raises UsageError."""
+        """Height and width of the file in pixels, both even: as asked, else as the first given clip has them. Raises UsageError."""
+        clip = next((part.clip for part in self.parts if part.clip), None)
         if self.size:
             height, width = _parse_size(self.size)
             return height + height % 2, width + width % 2
+        if clip and not self.aspect:
+            return _as_given(*clip.size)
         if self.aspect:
             ratio = _parse_aspect(self.aspect)
             height = 8 * round(math.sqrt(DEFAULT_SIZE[0] * DEFAULT_SIZE[1] / ratio) / 8)
@@ -87,12 +106,25 @@ class Request:
         return h * NATIVE_CELL, w * NATIVE_CELL
 
     def frames(self) -> int:
-        """How many frames the file has: ``round(seconds * 24)``, at least one."""
+        """How many frames the file has where nothing is given: ``round(seconds * 24)``, at least one."""
         return max(1, round(self.seconds * FRAME_RATE))
 
     def native_frames(self) -> int:
         """How many frames the network must draw for them."""
         return math.ceil(self.frames() * NATIVE_RATE / FRAME_RATE)
+
+
+def _as_given(height: int, width: int) -> tuple[int, int]:
+    """The size of a given picture, made even, within what can be delivered."""
+    scale = min(1.0, math.sqrt(PIXELS / (height * width)), SIDES[1] / max(height, width))
+    scale = max(scale, SIDES[0] / min(height, width)) if min(height, width) < SIDES[0] else scale
+    height, width = (2 * max(1, round(side * scale / 2)) for side in (height, width))
+    ratio = width / height
+    if ratio > WIDEST:
+        width = 2 * round(height * WIDEST / 2)
+    elif ratio < 1 / WIDEST:
+        height = 2 * round(width * WIDEST / 2)
+    return height, width
 
 
 def _check_text(what: str, text: str) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import importlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-SECONDS = 2.0  # a text's check takes milliseconds; longer means that something hangs
+from misora.trust.policy import Policy
+
+SECONDS = 30.0  # each check of the policy has its own, shorter limit; longer than this means that something hangs
 BLOCKED = ("moderation_blocked", "Your request was blocked by our moderation system.")
 log = logging.getLogger("misora.server")
 
@@ -31,14 +32,14 @@ class Verdict:
 class Guard:
     """Asks the policy, with a time limit, and fails closed."""
 
-    def __init__(self, check: Callable[[str], Any] | None) -> None:
-        self.check_text = check
+    def __init__(self, check: Callable[[str], Any] | None, unchecked: Callable[[], tuple[str, ...]] = tuple) -> None:
+        self.check_text, self._unchecked = check, unchecked
         self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="policy")
 
     @property
-    def unchecked(self) -> bool:
-        """Whether no policy is installed."""
-        return self.check_text is None
+    def unchecked(self) -> tuple[str, ...]:
+        """What nothing looks at on this server."""
+        return ("prompt", "upload", "output") if self.check_text is None else self._unchecked()
 
     def check(self, texts: Iterable[str | None]) -> Verdict:
         """The strictest verdict over all texts."""
@@ -66,9 +67,6 @@ ORDER = ("allow", "unchecked", "review", "block")
 
 
 def installed() -> Guard:
-    """The guard with the policy of ``misora.trust``."""
-    try:
-        policy = importlib.import_module("misora.trust.policy")
-    except ModuleNotFoundError:
-        return Guard(None)
-    return Guard(policy.Policy().check)
+    """The guard with the policy of ``misora.trust``, whose rules are read while the server already starts to listen."""
+    rules = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules").submit(Policy)
+    return Guard(lambda text: rules.result().check(text), unchecked=lambda: rules.result().unchecked)

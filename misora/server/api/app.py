@@ -131,7 +131,7 @@ class Gate:
         try:
             await self.app(scope, receiving, sending)
         except ConnectionAbortedError:
-            raise  # a download that was cut off on purpose: the connection must end without a proper end
+            log.warning("cut off", extra={"request_id": request_id})  # on purpose: returning early ends the connection without a proper end
         except Exception as error:
             log.exception("request failed", extra={"request_id": request_id})
             if not state["status"]:

@@ -38,5 +38,5 @@ def _facts(services: Services) -> dict[str, Any]:
         room = False
     with services.store.read() as db:
         alive = db.execute(select(func.count()).select_from(workers).where(workers.c.seen_at > time.time() - SEEN_SECONDS)).scalar_one()
-    unchecked = ["prompts"] if services.guard.unchecked else []
+    unchecked = list(services.guard.unchecked)
     return {"ready": room and not services.draining, "draining": services.draining, "disk": room, "workers": alive, "unchecked": unchecked}

@@ -1,0 +1,50 @@
+"""What the server's verbs share: where its data lies, and the extra that they need; it knows nothing of the server."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from misora.client.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from misora.server.settings import Settings
+
+DATA = Path("misora-data")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which server is meant."""
+    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the server's folder (default: misora-data)")
+    parser.add_argument("--db", metavar="URL", help="its database: postgresql://… (default: SQLite in the folder)")
+
+
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """The flags that a server and a worker of it must agree on."""
+    parser.add_argument("--plans", type=Path, metavar="FILE", help="the plans, as TOML (default: one, unlimited)")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME=FOLDER", help="the weights behind a model name; again for more"
+    )
+
+
+def settings_from(args: argparse.Namespace, **more: object) -> Settings:
+    """The settings that the flags describe. Raises UsageError, MissingExtraError."""
+    need_extra()
+    from misora.server.settings import MODELS, Settings
+
+    models = dict(MODELS)
+    for pair in getattr(args, "model", []):
+        name, _, folder = pair.partition("=")
+        if not name or not folder:
+            raise UsageError(f"--model {pair} cannot be read; write NAME=FOLDER, for example sora-2=embedded.")
+        models[name] = folder
+    return Settings(data=args.data.absolute(), db=args.db, plans=getattr(args, "plans", None), models=models, **more)  # type: ignore[arg-type]
+
+
+def need_extra() -> None:
+    """Raise MissingExtraError unless the server's libraries are installed."""
+    for library in ("sqlalchemy", "alembic", "starlette", "uvicorn", "python_multipart", "prometheus_client"):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtraError(f"Serving needs {library}; install it with: pip install 'misora[serve]'.")

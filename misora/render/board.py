@@ -1,0 +1,89 @@
+"""A storyboard as JSON: cards with prompts, spans, images and clips, checked and read; it knows nothing of how they are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from misora.client.errors import UsageError
+from misora.render import verbs
+from misora.render.footage import load_clip, load_image
+from misora.render.request import Request
+
+CARD = {"prompt", "seconds", "start", "end", "image", "clip", "cut"}
+BOARD = {"cards", "loop", "prompt"}
+SECONDS = 4.0  # of a card that says nothing else
+
+
+def read_board(board: str | Path | dict[str, Any], request: Callable[[str, float], Request]) -> Request:
+    """The request of a storyboard; ``request`` makes one from a prompt and its seconds. Raises UsageError, MediaError.
+
+    Times are ``seconds`` per card or ``start`` and ``end``; then the cards must follow each other without overlap and without a gap.
+    """
+    folder = Path.cwd() if isinstance(board, dict) else Path(board).parent
+    told = board if isinstance(board, dict) else _parsed(Path(board))
+    if not isinstance(told, dict) or not isinstance(told.get("cards"), list) or not told["cards"]:
+        raise UsageError('A storyboard is {"cards": [{"prompt": "...", "seconds": 4}, ...]}; give it at least one card.')
+    _known(told, BOARD, "the storyboard")
+    cards = [_card(card, number) for number, card in enumerate(told["cards"], 1)]
+    _follow(cards)
+    for number, card in enumerate(cards, 1):
+        for kind, load in (("image", load_image), ("clip", load_clip)):
+            if card.get(kind) is not None:
+                if not isinstance(card[kind], str):
+                    raise UsageError(f"Card {number} has a {kind} that is no file name; write it as text.")
+                card[kind] = load(folder / card[kind])
+    seconds = sum(float(card.get("seconds", 0.0)) for card in cards)
+    laid = verbs.storyboard(request(str(cards[0]["prompt"]), seconds), cards)
+    return verbs.loop(laid) if told.get("loop") else laid
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The storyboard {path} cannot be read ({error.strerror}); check the name.") from None
+    except ValueError as error:
+        raise UsageError(f"The storyboard {path} is no JSON ({error}); mend it there.") from None
+
+
+def _known(found: dict[str, Any], names: set[str], where: str) -> None:
+    for name in found:
+        if name not in names:
+            raise UsageError(
+                f"{where[:1].upper()}{where[1:]} has {name!r}, which means nothing here; known are {', '.join(sorted(names))}."
+            )
+
+
+def _card(card: Any, number: int) -> dict[str, Any]:
+    if not isinstance(card, dict):
+        raise UsageError(f'Card {number} is no object; write it as {{"prompt": "...", "seconds": 4}}.')
+    _known(card, CARD, f"card {number}")
+    if not isinstance(card.get("prompt"), str) or not card["prompt"].strip():
+        raise UsageError(f"Card {number} has no prompt; say what it shows.")
+    for name in ("seconds", "start", "end"):
+        if name in card and not (isinstance(card[name], int | float) and not isinstance(card[name], bool) and 0 <= card[name] < 1e6):
+            raise UsageError(f"Card {number} has {name} {card[name]!r}; give a number of seconds.")
+    if ("start" in card) != ("end" in card) or ("start" in card and "seconds" in card):
+        raise UsageError(f"Card {number} needs either its seconds, or its start and its end.")
+    return dict(card)
+
+
+def _follow(cards: list[dict[str, Any]]) -> None:
+    """Turn starts and ends into seconds. Raises UsageError for overlaps and gaps."""
+    clock = 0.0
+    for number, card in enumerate(cards, 1):
+        if "start" in card:
+            if card["end"] <= card["start"]:
+                raise UsageError(f"Card {number} ends before it begins; give an end after {card['start']:g} s.")
+            if abs(card["start"] - clock) > 0.01:
+                what = "overlaps the card before it" if card["start"] < clock else "leaves a gap before it"
+                raise UsageError(f"Card {number} {what}; let it start at {clock:g} s.")
+            card["seconds"] = card.pop("end") - card.pop("start")
+        elif "seconds" not in card and card.get("clip") is None:
+            card["seconds"] = SECONDS
+        if card.get("clip") is None and not card.get("seconds"):
+            raise UsageError(f"Card {number} lasts no time; give it seconds above 0.")
+        clock += card.get("seconds", 0.0)

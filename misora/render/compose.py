@@ -1,0 +1,183 @@
+"""From a request to a canvas and the shots that its frames become; it knows nothing of sampling, of painting or of files."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import warnings
+
+import torch
+from torch import Tensor
+
+from misora.canvas import fills
+from misora.canvas.canvas import Canvas, pixel_frames
+from misora.client.errors import UsageError
+from misora.model.autoencoder import GROUP, SPACE
+from misora.model.weights import Weights
+from misora.render.cut import Shot
+from misora.render.footage import Footage, Notice, feathered, fitted, mask_to_native, to_native
+from misora.render.parts import Part, Role, cast
+from misora.render.request import FRAME_RATE, Request
+
+LOOKED_AT = 13  # native frames of a reference: one S and three G
+TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done: a canvas, the text of each of its cards, and what becomes of the frames that are drawn on it."""
+
+    canvas: Canvas
+    prompts: tuple[str, ...]
+    shots: tuple[Shot, ...]
+    rate: float  # delivered frames per second
+
+
+def compose(request: Request, weights: Weights) -> Work:
+    """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
+    parts = tuple(_fit(part, request) for part in request.parts) or (Part(seconds=max(request.seconds, 1e-9)),)
+    rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
+    parts = tuple(_at_rate(part, rate) for part in parts)
+    if request.loop and parts[-1].given:
+        raise UsageError("A loop cannot end on a given clip; put a stretch to be invented after it.")
+    roles = cast(parts, loop=request.loop)
+    if len(roles) == 2 and roles[0].part.given and roles[1].part.clip is None:
+        roles[0] = _kept(roles[0], request, weights)
+    prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
+    pieces = []
+    for role in roles:
+        piece = _piece(role, request, weights)
+        card = prompts.index(request.prompt if role.part.prompt is None else role.part.prompt)
+        pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
+    canvas = fills.join(*pieces)
+    canvas = fills.loop(canvas) if request.loop else canvas
+    for shown in request.references:
+        canvas = fills.reference(canvas, _reference(shown, request, weights))
+    return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate)), rate=rate)
+
+
+def _kept(role: Role, request: Request, weights: Weights) -> Role:
+    """A given clip whose latents are at hand keeps them: what follows goes on from what was drawn, not from what was seen of it."""
+    clip = role.part.clip
+    assert clip
+    size = tuple(side // SPACE for side in request.native())
+    if clip.latents is None or clip.latents.shape[3:] != size or clip.code != fingerprint(weights):
+        return role
+    kinds = clip.kinds[-TAIL:]
+    unseen = pixel_frames(clip.kinds) - clip.native_frames()  # drawn, and cut off the end of the clip
+    if not 0 <= unseen < pixel_frames(kinds):
+        return role
+    return dataclasses.replace(role, kinds=kinds, frames=range(pixel_frames(kinds) - unseen), kept=True)
+
+
+def fingerprint(weights: Weights) -> str:
+    """The name of the latents that this autoencoder makes."""
+    code = hashlib.sha256()
+    for tensor in (*weights.autoencoder.encoder.out.parameters(), weights.autoencoder.latent_mean, weights.autoencoder.latent_std):
+        code.update(bytes(tensor.detach().float().cpu().contiguous().view(torch.uint8).flatten().tolist()))
+    return code.hexdigest()
+
+
+def _fit(part: Part, request: Request) -> Part:
+    return dataclasses.replace(part, clip=fitted(part.clip, request.delivered())) if part.clip else part
+
+
+def _at_rate(part: Part, rate: float) -> Part:
+    """The part with its clip at the video's frame rate; an image lasts one frame of the network's."""
+    clip = part.clip
+    if clip is None or (len(clip.frames) > 1 and clip.rate == rate):
+        return part
+    if len(clip.frames) == 1:
+        frames = clip.frames.expand(max(1, round(rate / 12)), -1, -1, -1)  # t h w 3
+        return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=frames, rate=rate))
+    warnings.warn(f"{clip.name} has {clip.rate:g} frames per second; the video has {rate:g}.", Notice, stacklevel=2)
+    places = [min(int(k * clip.rate / rate), len(clip.frames) - 1) for k in range(round(clip.seconds * rate))]
+    return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=clip.frames[places], rate=rate, latents=None))
+
+
+def _piece(role: Role, request: Request, weights: Weights) -> Canvas:
+    """A part's stretch of the canvas."""
+    native, part = request.native(), role.part
+    if part.clip is None:
+        height, width = (side // SPACE for side in native)
+        return fills.text(kinds=role.kinds, channels=weights.autoencoder.config.channels, height=height, width=width)
+    if role.kept:
+        assert part.clip.latents is not None
+        return fills.given(part.clip.latents[:, :, -len(role.kinds) :], role.kinds)
+    clip = fills.given(encode(to_native(part.clip, native, role.frames), role.kinds, weights), role.kinds)
+    if part.given:
+        return clip
+    where = torch.ones(clip.level.shape[1:]) if part.mask is None else _latent_mask(part.mask, role, native)  # t h w
+    if part.span:
+        spans = _pixel_spans(role.kinds)
+        inside = [start / 12 < part.span[1] - 1e-6 and stop / 12 > part.span[0] + 1e-6 for start, stop in spans]
+        where = where * torch.tensor(inside)[:, None, None]
+    return fills.inpaint(clip, where, part.strength)
+
+
+def encode(pixels: Tensor, kinds: str, weights: Weights) -> Tensor:
+    """Native pixels [1, 3, t, h, w] as latents, in pieces of no more than a few seconds' memory."""
+    return weights.autoencoder.encode(pixels.to(weights.dtype), kinds).float()
+
+
+def _pixel_spans(kinds: str) -> list[tuple[int, int]]:
+    lengths = [GROUP if kind == "G" else 1 for kind in kinds]
+    ends = list(itertools.accumulate(lengths))
+    return [(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
+def _latent_mask(mask: Tensor, role: Role, native: tuple[int, int]) -> Tensor:
+    """Which latents a mask [t or 1, h, w] of the delivered frames touches, [t, h/8, w/8]."""
+    assert role.part.clip
+    rows = []
+    for start, stop in _pixel_spans(role.kinds):
+        places = {min(round(i * role.part.clip.rate / 12), len(mask) - 1) for i in role.frames[start:stop]}
+        seen = torch.stack([mask_to_native(mask[place], native) for place in sorted(places)]).amax(0)  # h w
+        rows.append(seen.view(native[0] // SPACE, SPACE, native[1] // SPACE, SPACE).amax((1, 3)) > 0.05)  # h/8 w/8
+    return torch.stack(rows).float()
+
+
+def _reference(shown: Footage, request: Request, weights: Weights) -> Canvas:
+    frames = min(LOOKED_AT, 1 + GROUP * ((shown.native_frames() - 1) // GROUP))
+    kinds = "S" + "G" * ((frames - 1) // GROUP)
+    pixels = to_native(fitted(shown, request.delivered()), request.native(), range(frames))
+    return fills.given(encode(pixels, kinds, weights), kinds)
+
+
+def _shots(roles: list[Role], request: Request, weights: Weights, rate: float) -> list[Shot]:
+    """What is delivered of each part."""
+    shots: list[Shot] = []
+    clock = 0.0  # seconds shown so far
+    for i, role in enumerate(roles):
+        start, clock = round(clock * rate), clock + role.seconds
+        count = max(1, round(clock * rate) - start)
+        clip = role.part.clip
+        if clip is None:
+            after = roles[i + 1] if i + 1 < len(roles) else None
+            arrives = _arrival(after, request, weights) if after and after.part.given else (None, None)
+            shots.append(Shot(count=count, drawn=role.count, skip=role.skip, arrives=arrives[0], arrives_at=arrives[1]))
+        elif role.part.given:
+            shots.append(Shot(count=len(clip.frames), drawn=role.count, own=clip.frames))
+        else:
+            shots.append(Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, mask=_soft(role.part, clip)))
+    return shots
+
+
+def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Tensor]:
+    """The first native frame of a given part as the network sees it, [3, h, w], and as it is, [h, w, 3]."""
+    assert role.part.clip
+    latent = encode(to_native(role.part.clip, request.native(), role.frames[:1]), "S", weights)
+    seen = weights.autoencoder.decode(latent.to(weights.dtype), "S")[0, :, 0].float()  # 3 h w
+    return seen, role.part.clip.frames[0]
+
+
+def _soft(part: Part, clip: Footage) -> Tensor:
+    """Where the drawn frames are shown instead of the clip's own, [t or 1, h, w]."""
+    mask = torch.ones(1, 1, 1) if part.mask is None else torch.stack([feathered(frame) for frame in part.mask])  # t|1 h|1 w|1
+    if part.span is None:
+        return mask
+    first, last = (round(second * clip.rate) for second in part.span)
+    index = torch.arange(len(clip.frames))  # n
+    inside = ((index >= first) & (index < last)).float()[:, None, None]  # n 1 1
+    return mask * inside if len(mask) == 1 else mask * inside[: len(mask)]

@@ -1,0 +1,64 @@
+"""Frames drawn one by one as they are asked for: sampling and decoding in step; it knows nothing of what becomes of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from misora.client.errors import GenerationError
+from misora.flow.generate import Sampling
+from misora.flow.stream import stream
+from misora.model.weights import Weights
+from misora.render.compose import Work, fingerprint
+from misora.render.request import Request
+
+LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
+Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
+
+
+class Native:
+    """The frames of a canvas [3, h, w], float32, about -1..1, each drawn when its turn comes; ``latents`` holds what was drawn last."""
+
+    def __init__(self, request: Request, work: Work, weights: Weights, progress: Progress) -> None:
+        self.request, self.work, self.weights, self.progress = request, work, weights, progress
+        self.latents: list[Tensor] = []  # b c h w each
+        self.kinds = "".join(work.canvas.kinds[i] for i in work.canvas.shown())
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[Tensor]:
+        self.latents.clear()
+        with completed():
+            for pixels in self.weights.autoencoder.decode_stream(self._latents(), self.kinds):
+                if not pixels.isfinite().all():
+                    raise GenerationError(
+                        "The clip could not be completed (the weights gave no numbers); fetch them again or lower --guidance."
+                    )
+                yield from pixels[0].transpose(0, 1).float()  # 1|4 3 h w
+
+    @torch.inference_mode()
+    def _latents(self) -> Iterator[Tensor]:
+        """Latent frames as they become clean."""
+        request, encode = self.request, self.weights.text.encode
+        told, negative = encode(list(self.work.prompts)), encode([request.negative])  # k l d, 1 l d
+        text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
+        how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, lag=LAG * request.steps)
+        said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
+        for latent in stream(self.weights.transformer, self.work.canvas, text, negative, how, said):
+            self.latents.append(latent.to(torch.bfloat16))
+            yield latent.to(self.weights.dtype)
+
+    def kept(self) -> tuple[Tensor, str, str]:
+        """The latents that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
+        return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], fingerprint(self.weights)
+
+
+@contextlib.contextmanager
+def completed() -> Iterator[None]:
+    """Whatever the networks cannot do becomes a GenerationError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise GenerationError(f"The clip could not be completed ({error}); ask for fewer seconds or a smaller size.") from error

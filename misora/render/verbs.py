@@ -1,0 +1,117 @@
+"""The verbs as requests: each says what its clip is made of; it knows nothing of how that is drawn.
+
+Every function takes a request with the prompt and the common wishes and gives one with parts. They take footage that is in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misora.client.errors import UsageError
+from misora.render.footage import Footage, fitted
+from misora.render.parts import Part
+from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
+
+IMAGE = 1 / NATIVE_RATE  # seconds that a given image stands
+STRENGTHS = {"subtle": 0.4, "mild": 0.6, "strong": 0.85}
+OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first frame
+FULL = 0.8  # strength of a full overlap
+
+
+def animate(request: Request, image: Footage, last: Footage | None = None) -> Request:
+    """``request.seconds`` that begin with ``image`` and end with ``last``."""
+    moving = Part(seconds=max(IMAGE, request.seconds - IMAGE * (2 if last else 1)))
+    parts = (Part(clip=image), moving, *([Part(clip=last)] if last else []))
+    return dataclasses.replace(request, parts=parts)
+
+
+def extend(request: Request, clip: Footage, *, backward: bool = False) -> Request:
+    """The clip with ``request.seconds`` more after it or before it; 0 seconds are none."""
+    given, more = Part(clip=clip), [Part(seconds=request.seconds)] if request.seconds else []
+    return dataclasses.replace(request, parts=(*more, given) if backward else (given, *more))
+
+
+def connect(request: Request, one: Footage, other: Footage) -> Request:
+    """Two clips with ``request.seconds`` between them; the second takes the first one's size and frame rate."""
+    return dataclasses.replace(request, parts=(Part(clip=one), Part(seconds=request.seconds), Part(clip=other)))
+
+
+def loop(request: Request, clip: Footage | None = None, overlap: str = "normal") -> Request:
+    """A clip without an end: from the prompt, or a given one whose end is made anew so that it flows into its beginning."""
+    if overlap not in OVERLAPS:
+        raise UsageError(f"The overlap {overlap!r} is not known; choose {', '.join(OVERLAPS)}.")
+    if clip is None:
+        return dataclasses.replace(request, loop=True)
+    if clip.seconds < 2 * IMAGE:
+        raise UsageError(f"{clip.name} is a picture; animate it first, or give a clip to loop.")
+    anew = OVERLAPS[overlap] if 0 < OVERLAPS[overlap] < clip.seconds - IMAGE else clip.seconds - IMAGE
+    part = Part(clip=clip, strength=FULL if overlap == "full" else 1.0, span=(clip.seconds - anew, clip.seconds))
+    return dataclasses.replace(request, parts=(part,), loop=True)
+
+
+def remix(request: Request, clip: Footage, strength: float | str = "mild") -> Request:
+    """The clip reworked: 0 or ``subtle``, ``mild``, ``strong``, 1 made anew."""
+    return dataclasses.replace(request, parts=(Part(clip=clip, strength=strength_of(strength)),))
+
+
+def strength_of(text: float | str) -> float:
+    """A number from 0 to 1, or one of the named strengths. Raises UsageError."""
+    if isinstance(text, str) and text in STRENGTHS:
+        return STRENGTHS[text]
+    try:
+        number = float(text)
+    except ValueError:
+        raise UsageError(f"The strength {text!r} is not known; give a number from 0 to 1, or {', '.join(STRENGTHS)}.") from None
+    if not 0 <= number <= 1:
+        raise UsageError(f"The strength {number:g} is out of range; give a number from 0, unchanged, to 1, made anew.")
+    return number
+
+
+def inpaint(
+    request: Request,
+    clip: Footage,
+    *,
+    mask: Tensor | None = None,
+    box: tuple[int, int, int, int] | None = None,
+    span: tuple[float, float] | None = None,
+    strength: float = 1.0,
+) -> Request:
+    """Only a part of the clip is made anew: inside ``mask`` [t or 1, h, w] or ``box`` (left, top, width, height), within ``span``."""
+    if mask is None and box is None and span is None:
+        raise UsageError("Nothing says what to change; give --mask FILE, --box x,y,w,h, or --from and --to.")
+    if box is not None:
+        mask = box_mask(box, clip.size)
+    size = request.delivered() if request.size or request.aspect else dataclasses.replace(request, parts=(Part(clip=clip),)).delivered()
+    if mask is not None and tuple(mask.shape[1:]) != size:
+        picture = (mask.clamp(0, 1) * 255).to(torch.uint8)[..., None].expand(-1, -1, -1, 3)  # t h w 3
+        mask = (fitted(Footage(frames=picture, name="the mask"), size).frames[..., 0] > 127).float()  # t h w
+    return dataclasses.replace(request, parts=(Part(clip=clip, strength=strength, mask=mask, span=span),))
+
+
+def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:
+    """A mask [1, h, w] of a box given by its left, top, width and height in pixels. Raises UsageError."""
+    left, top, width, height = box
+    if width < 1 or height < 1 or left >= size[1] or top >= size[0] or left + width <= 0 or top + height <= 0:
+        raise UsageError(f"The box {left},{top},{width},{height} lies outside the picture of {size[1]}x{size[0]}; write it as x,y,w,h.")
+    mask = torch.zeros(1, *size)
+    mask[:, max(0, top) : top + height, max(0, left) : left + width] = 1
+    return mask
+
+
+def storyboard(request: Request, cards: list[dict[str, Any]]) -> Request:
+    """One clip of several cards in order; a card has ``prompt`` and ``seconds``, and where wanted ``image``, ``clip`` and ``cut``."""
+    parts: list[Part] = []
+    for card in cards:
+        prompt, seconds = card.get("prompt"), float(card.get("seconds", 0.0))
+        if card.get("clip") is not None:
+            parts.append(Part(clip=card["clip"], prompt=prompt))
+        if card.get("image") is not None:
+            parts.append(Part(clip=card["image"], prompt=prompt))
+            seconds = max(IMAGE, seconds - IMAGE)
+        if seconds > 0 and (card.get("clip") is None or seconds > 1 / FRAME_RATE):
+            parts.append(Part(seconds=seconds, prompt=prompt, cut=bool(card.get("cut")) and card.get("image") is None))
+    return dataclasses.replace(request, parts=tuple(parts))

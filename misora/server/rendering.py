@@ -1,0 +1,110 @@
+"""A job as a request to the renderer, and its result as files; the only place of the server that knows torch, inside functions.
+
+The one function that maps a job is ``request_of``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from misora.client.errors import MisoraError
+from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
+from misora.server.queue.job import Job
+from misora.server.working import Progress
+
+if TYPE_CHECKING:
+    from misora.render.engine import Misora
+    from misora.render.request import Request
+
+PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
+SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
+SHARES = {"loading": (0, 2), "drawing": (2, 70), "decoding": (70, 80), "saving": (80, 99)}  # of the time, as percent
+
+
+class Renderer:
+    """Keeps the weights in memory between jobs. ``models`` maps what a request names to ``embedded`` or a folder."""
+
+    def __init__(self, files: Files, models: dict[str, str]) -> None:
+        self.files, self.models = files, models
+        self._loaded: tuple[str, Misora] | None = None
+
+    def __call__(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
+        """Write ``job``'s three files into ``folder``; facts about them. Raises MisoraError, and whatever ``progress`` raises."""
+        from misora.render.render import render
+
+        progress(0, "loading")
+        engine = self._engine(job.model)
+        request = request_of(job, self.files)
+
+        def report(stage: str, done: int, total: int) -> None:
+            first, last = SHARES.get(stage, (2, 80))
+            progress(first + round((last - first) * done / max(1, total)), stage)
+
+        video = render(request, engine.weights, report)
+        progress(SHARES["saving"][0], "saving")
+        path = video.save(folder / VIDEO)
+        return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
+
+    def _engine(self, model: str) -> Misora:
+        from misora.render.engine import load
+
+        name = self.models.get(model)
+        if name is None:
+            raise MisoraError(f"The model {model!r} is not set up on this server any more; choose another.")
+        if self._loaded is None or self._loaded[0] != name:
+            self._loaded = None  # the old ones go before the new ones come
+            self._loaded = (name, load(name))
+        return self._loaded[1]
+
+
+def request_of(job: Job, files: Files) -> Request:
+    """What the renderer is asked for."""
+    from misora.render.request import Request
+
+    asked = job.request
+    given = {name: asked[name] for name in ("seed", "steps", "guidance") if name in asked}
+    prompt, negative = (plain(text)[:PROMPT] for text in (job.prompt or "", asked.get("negative_prompt", "")))
+    if job.verb != "generate" or any(asked.get(name) for name in ("input_reference", "reference", "characters", "loop", "storyboard")):
+        raise MisoraError("This server's renderer cannot do that yet; ask for a video from a prompt alone.")
+    return Request(prompt=prompt, negative=negative, seconds=float(job.seconds), size=job.size, **given)
+
+
+def plain(text: str) -> str:
+    """The text without the control characters that the renderer refuses."""
+    return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+
+
+def _pictures(path: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+    """The thumbnail, from the middle, and the spritesheet, read back from the finished file: what people will see."""
+    import torch
+
+    from misora.media.decode import rgb_frames
+    from misora.media.limits import LIMITS
+    from misora.media.read import probe
+    from misora.media.sheet import contact_sheet, thumbnail
+    from misora.media.write import write_image
+
+    limits = dataclasses.replace(LIMITS, seconds=700.0, frames=20_000, decoded_bytes=1 << 60)
+    info = probe(path, limits)
+    count = max(1, round(info.seconds * info.frame_rate))
+    wanted = {round(index * (count - 1) / (SHEET - 1)) for index in range(SHEET)}
+    cells, middle = [], None
+    for index, (width, height, data) in enumerate(rgb_frames(path, limits)):
+        if index in wanted or index == count // 2 or middle is None:
+            frame = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(height, width, 3)  # h w 3
+            middle = frame if index <= count // 2 else middle
+            cells += [thumbnail(frame, CELL)] if index in wanted else []
+            progress(90 + round(9 * index / count), "saving")
+    assert middle is not None
+    write_image(folder / THUMBNAIL, middle)
+    rows = torch.split(torch.stack(cells), COLUMNS)
+    write_image(folder / SPRITESHEET, contact_sheet(rows, COLUMNS, CELL))
+    return {"frames": count, "width": info.width, "height": info.height}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

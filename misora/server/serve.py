@@ -1,0 +1,160 @@
+"""The server process: opens the store, makes the first key, serves, drains; it never loads torch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import func, select
+
+from misora.client.errors import MisoraError, UsageError
+from misora.server import guard, upkeep
+from misora.server.accounts import keys, plans
+from misora.server.api.app import build
+from misora.server.api.services import Services
+from misora.server.files import Files
+from misora.server.logs import set_up
+from misora.server.settings import Settings
+from misora.server.store import migrate
+from misora.server.store.database import Store
+from misora.server.store.tables import keys as keys_table
+from misora.server.supervisor import Supervisor
+
+UPKEEP_SECONDS = 60.0
+log = logging.getLogger("misora.server")
+
+
+def open_store(settings: Settings) -> Store:
+    """The data folder and the database, made or brought up to date. Raises UsageError."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"The folder {settings.data} cannot be made ({error.strerror}); give another --data.") from None
+    store = Store(settings.database())
+    migrate.upgrade(store, backups=settings.data / "backups")
+    return store
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises UsageError for settings that cannot be meant."""
+    check_address(settings)
+    os.umask(0o077)
+    set_up()
+    store = open_store(settings)
+    first_key(store, settings.data)
+    services = Services(
+        settings=settings,
+        store=store,
+        files=Files(settings.data, settings.free_bytes),
+        guard=guard.installed(),
+        plans=plans.load(settings.plans),
+    )
+    try:
+        asyncio.run(_run(services))
+    finally:
+        store.close()
+
+
+def check_address(settings: Settings) -> None:
+    """Raise UsageError when the API would be open to others without encryption."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise UsageError("Give both --tls-cert and --tls-key, or neither.")
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)}
+    except OSError:
+        raise UsageError(f"{settings.host} is no address of this machine; give another --host.") from None
+    local = all(ipaddress.ip_address(str(each).partition("%")[0]).is_loopback for each in addresses)
+    if not local and settings.tls_cert is None and not settings.insecure_http:
+        raise UsageError(f"{settings.host} can be reached by others: give --tls-cert and --tls-key, or --insecure-http behind a proxy.")
+
+
+def first_key(store: Store, data: Path) -> None:
+    """Make the first admin key when there is none yet, in a file that only its owner can read; say where."""
+    with store.read() as db:
+        if db.execute(select(func.count()).select_from(keys_table)).scalar_one():
+            return
+    path = data / "admin.key"
+    made = keys.create(store, "admin", scopes="generate publish admin")
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    with os.fdopen(handle, "w") as file:
+        file.write(made.secret + "\n")
+    print(f"The first admin key is in {path}", flush=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signals: draining is ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+async def _run(services: Services) -> None:
+    settings = services.settings
+    supervisor = Supervisor(settings, services.store)
+    server = _Server(_config(services))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if serving.done():
+        raise MisoraError(f"{settings.host}:{settings.port} is taken; give another --port.")
+    supervisor.start()
+    tending = asyncio.create_task(_tend(services))
+    print(f"Misora is ready at {_url(settings, server)}", flush=True)
+    await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+    services.draining = True
+    log.info("draining")
+    tending.cancel()
+    await supervisor.stop()
+    server.should_exit = True
+    await serving
+
+
+def _config(services: Services) -> uvicorn.Config:
+    settings = services.settings
+    return uvicorn.Config(
+        build(services),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+def _url(settings: Settings, server: uvicorn.Server) -> str:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
+
+
+async def _tend(services: Services) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(upkeep.round_once, services.store, services.files)
+        except Exception as error:  # upkeep must never end the server
+            log.error("upkeep: %s", type(error).__name__)
+        await asyncio.sleep(UPKEEP_SECONDS)

@@ -1,0 +1,43 @@
+"""What has to be done from time to time: erase what expired, forget old idempotency keys, sweep up after crashes; it knows no HTTP."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import delete, select, update
+
+from misora.server.files import Files
+from misora.server.store.database import Store
+from misora.server.store.tables import idempotency, videos
+
+REMEMBER = 24 * 3600  # seconds that an idempotency key is good for
+SETTLED = 3600  # seconds after which a folder that no job knows is a crash's remains
+
+
+def round_once(store: Store, files: Files) -> None:
+    """Do all of it once."""
+    now = int(time.time())
+    with store.read() as db:
+        late = (videos.c.expires_at <= now) & videos.c.folder.is_not(None) & videos.c.deleted_at.is_(None)
+        expired = db.execute(select(videos.c.id).where(late).limit(1000)).scalars().all()
+    for name in expired:
+        with store.write() as db:
+            db.execute(update(videos).where(videos.c.id == name).values(folder=None, facts={}, published_at=None))
+        files.erase(name)
+    with store.write() as db:
+        db.execute(delete(idempotency).where(idempotency.c.created_at < now - REMEMBER))
+    _sweep(store, files, now)
+
+
+def _sweep(store: Store, files: Files, now: int) -> None:
+    folders = files.data / "videos"
+    if not folders.is_dir():
+        return
+    for folder in folders.iterdir():
+        if folder.stat().st_mtime < now - SETTLED and not _known(store, folder.name):
+            files.erase(folder.name)
+
+
+def _known(store: Store, name: str) -> bool:
+    with store.read() as db:
+        return db.execute(select(videos.c.id).where(videos.c.id == name, videos.c.deleted_at.is_(None))).first() is not None

@@ -1,0 +1,153 @@
+"""Downloads byte by byte, answers in one shape, and what cuts a caller off; it knows nothing of rendering."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from misora.server.accounts import keys
+from misora.server.accounts.plans import Plan, Plans
+from misora.server.api import content
+from misora.server.queue import jobs
+from tests.server.shop import FILM, Shop, new_key
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One server for all tests of this file, with a plan that limits."""
+    plans = Plans({"tight": Plan(requests_per_minute=2, concurrency=1), "reviewed": Plan(review=True)})
+    with Shop(tmp_path_factory.mktemp("shop"), plans=plans) as made:
+        yield made
+
+
+def ask(shop: Shop, method: str, path: str, body: object = None, secret: str | None = None, **headers: str) -> Answer:
+    """One request and its answer, raw."""
+    connection = http.client.HTTPConnection(shop.url.removeprefix("http://"), timeout=20)
+    sent = {"authorization": f"Bearer {secret or shop.key.secret}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+    with contextlib.closing(connection):
+        connection.request(method, path, data, {"content-type": "application/json"} | sent)
+        with connection.getresponse() as answer:
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+def finished(shop: Shop, secret: str | None = None) -> str:
+    """The name of a finished video."""
+    name = json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"}, secret)[2])["id"]
+    while not (job := jobs.get(shop.store, name)) or not job.finished:
+        time.sleep(0.01)
+    return str(name)
+
+
+@pytest.mark.parametrize(
+    "asked, status, first, last",
+    [
+        ("bytes=0-0", 206, 0, 0),
+        ("bytes=5-9", 206, 5, 9),
+        ("bytes=10000-", 206, 10000, len(FILM) - 1),
+        ("bytes=-7", 206, len(FILM) - 7, len(FILM) - 1),
+        ("bytes=0-999999", 200, 0, len(FILM) - 1),
+        ("bytes=9-5", 200, 0, len(FILM) - 1),
+        ("bytes=0-1,4-5", 200, 0, len(FILM) - 1),
+        ("lines=1-2", 200, 0, len(FILM) - 1),
+    ],
+)
+def test_a_range_is_exact(shop: Shop, asked: str, status: int, first: int, last: int) -> None:
+    path = f"/v1/videos/{finished(shop)}/content"
+    code, headers, body = ask(shop, "GET", path, range=asked)
+    assert (code, body) == (status, FILM[first : last + 1]) and headers["content-length"] == str(last + 1 - first)
+    assert headers.get("content-range") == (f"bytes {first}-{last}/{len(FILM)}" if status == 206 else None)
+
+
+def test_a_range_outside_or_of_another_file(shop: Shop) -> None:
+    path = f"/v1/videos/{finished(shop)}/content"
+    code, headers, body = ask(shop, "GET", path, range=f"bytes={len(FILM)}-")
+    assert code == 416 and headers["content-range"] == f"bytes */{len(FILM)}" and json.loads(body)["error"]["code"] == "invalid_range"
+    assert ask(shop, "GET", path, range="bytes=0-3", if_range='"other"')[0] == 200
+    tag = ask(shop, "HEAD", path)[1]["etag"]
+    assert ask(shop, "GET", path, range="bytes=0-3", if_range=tag)[2] == FILM[:4]
+
+
+@pytest.mark.parametrize(
+    "method, path, body, status",
+    [
+        ("GET", "/v1/nothing", None, 404),
+        ("PUT", "/v1/videos", None, 405),
+        ("GET", "/v1/videos/video_0/content", None, 404),
+        ("GET", "/v1/videos/..%2F..%2Fetc/content", None, 404),
+        ("GET", "/v1/videos/%00", None, 404),
+        ("GET", "/v1/videos?limit=many", None, 400),
+        ("GET", "/v1/videos?limit=101", None, 400),
+        ("GET", "/v1/videos?order=up", None, 400),
+        ("GET", "/v1/videos?after=video_0", None, 400),
+        ("POST", "/v1/videos", b"{", 400),
+        ("POST", "/v1/videos", b"[]", 400),
+        ("POST", "/v1/videos", b'{"prompt": NaN}', 400),
+        ("POST", "/v1/videos", b'{"prompt": "\\ud800"}', 400),
+        ("POST", "/v1/videos", b"[" * 100_000, 400),
+        ("POST", "/v1/videos", {"prompt": ["x"]}, 400),
+        ("POST", "/v1/videos", {"prompt": "x", "seed": 2**70}, 400),
+        ("POST", "/v1/videos", {"prompt": "x", "input_reference": "x"}, 400),
+        ("POST", "/v1/videos", {"prompt": "x", "input_reference": {"image_url": "http://127.0.0.1/x.png"}}, 400),
+        ("POST", "/v1/videos", {"prompt": "x", "input_reference": {"image_url": "file:///etc/passwd"}}, 400),
+        ("POST", "/v1/videos", {"prompt": "x", "input_reference": {"image_url": "data:image/png;base64,AAAA"}}, 400),
+        ("POST", "/v1/videos/extensions", {"prompt": "x", "video": {"id": "video_0"}}, 400),
+        ("POST", "/v1/videos/edits", {"prompt": "x", "video": {"id": "video_0"}}, 404),
+    ],
+)
+def test_every_mistake_has_the_one_shape(shop: Shop, method: str, path: str, body: object, status: int) -> None:
+    code, headers, text = ask(shop, method, path, body)
+    assert code == status, text
+    error = json.loads(text)["error"]
+    assert set(error) == {"message", "type", "param", "code"} and error["message"] and headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain"])
+def test_a_broken_body_is_a_4xx(shop: Shop, kind: str) -> None:
+    code, _, text = ask(shop, "POST", "/v1/videos", b"--y\r\nnonsense", content_type=kind)
+    assert 400 <= code < 500 and json.loads(text)["error"]["message"]
+
+
+def test_an_idempotency_key_is_one_job(shop: Shop) -> None:
+    names = {json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"}, idempotency_key="k")[2])["id"] for _ in range(3)}
+    assert len(names) == 1
+    assert ask(shop, "POST", "/v1/videos", {"prompt": "y"}, idempotency_key="k")[0] == 400
+
+
+def test_a_plan_answers_429_with_when_to_come_back(shop: Shop) -> None:
+    secret = new_key(shop.store, "tight", plan="tight").secret
+    answers = [ask(shop, "GET", "/v1/videos", secret=secret) for _ in range(3)]
+    assert [answer[0] for answer in answers] == [200, 200, 429]
+    assert answers[0][1]["x-ratelimit-remaining-requests"] == "1" and int(answers[2][1]["retry-after"]) > 0
+
+
+def test_a_reviewed_plan_shows_nothing_unapproved(shop: Shop) -> None:
+    secret = new_key(shop.store, "reviewed", plan="reviewed").secret
+    code, _, text = ask(shop, "GET", f"/v1/videos/{finished(shop, secret)}/content", secret=secret)
+    assert code == 403 and json.loads(text)["error"]["code"] == "awaiting_review"
+
+
+def test_revoking_cuts_off_a_download_and_every_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "CHUNK", 100)
+    monkeypatch.setattr(content, "CHECK_SECONDS", 0.0)
+    key = new_key(shop.store, "leaked", cohort="leak")
+    name = finished(shop, key.secret)
+    monkeypatch.setattr(content, "_may_go_on", lambda services, job, key_id: bool(keys.revoke(shop.store, cohort="leak")) and False)
+    with pytest.raises(http.client.IncompleteRead):
+        ask(shop, "GET", f"/v1/videos/{name}/content", secret=key.secret)
+    assert ask(shop, "GET", "/v1/videos", secret=key.secret)[0] == 401
+
+
+def test_a_full_disk_refuses_and_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = finished(shop)
+    monkeypatch.setattr(shop.files, "free_bytes", 1 << 60)
+    code, headers, text = ask(shop, "POST", "/v1/videos", {"prompt": "x"})
+    assert code == 507 and json.loads(text)["error"]["code"] == "insufficient_storage" and headers["x-should-retry"] == "false"
+    assert ask(shop, "GET", f"/v1/videos/{kept}")[0] == 200
