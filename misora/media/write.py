@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.error
 import av.filter
 import av.logging
 import torch
+from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from misora.client.errors import MediaError
@@ -47,6 +48,8 @@ class VideoWriter:
         self.path, self.frame_rate, self.codec, self.comment = Path(path), _rate(frame_rate), codec, comment
         self._stack = contextlib.ExitStack()
         self._stream: Any = None
+        self._convert = VideoReformatter().reformat  # one for all frames: it sets itself up once
+        self._frame, self._picture = torch.empty(0), cast(Any, None)
         self._count = 0
 
     def __enter__(self) -> VideoWriter:
@@ -57,15 +60,16 @@ class VideoWriter:
         return self
 
     def add(self, frame: Tensor) -> None:
-        """Append one frame [h, w, 3] uint8 RGB with even sides; every frame has the size of the first."""
+        """Append one frame [h, w, 3] uint8 RGB with even sides; every frame has the size of the first. One like the last costs least."""
         height, width = frame.shape[0], frame.shape[1]
         if self._stream is None:
             self._open(width, height)
         assert (width, height) == (self._stream.width, self._stream.height), "all frames have the size of the first"
-        picture = _yuv(to_frame(frame), "yuv420p", "ITU709", "MPEG")
-        picture.pts, picture.time_base = self._count, 1 / self.frame_rate
+        if not torch.equal(frame, self._frame):
+            self._frame, self._picture = frame.clone(), self._convert(to_frame(frame), **_yuv("yuv420p", "ITU709", "MPEG"))
+        self._picture.pts, self._picture.time_base = self._count, 1 / self.frame_rate
         self._count += 1
-        self._container.mux(self._stream.encode(picture))
+        self._container.mux(self._stream.encode(self._picture))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
@@ -111,9 +115,9 @@ def write_image(path: str | Path, image: Tensor) -> Path:
     encoder, pixels = IMAGES[path.suffix.lower()]
     picture = to_frame(image)
     if encoder == "mjpeg":  # full range and BT.601 is what JPEG means (JFIF)
-        picture = _yuv(picture, pixels, "ITU601", "JPEG")
+        picture = picture.reformat(**_yuv(pixels, "ITU601", "JPEG"))
     elif encoder == "libwebp":  # WebP is BT.601 limited range (RFC 9649)
-        picture = _yuv(picture, pixels, "ITU601", "MPEG")
+        picture = picture.reformat(**_yuv(pixels, "ITU601", "MPEG"))
     context: Any = av.CodecContext.create(encoder, "w")
     context.width, context.height, context.pix_fmt, context.time_base = picture.width, picture.height, pixels, Fraction(1, 25)
     context.options = {"quality": "92"} if encoder == "libwebp" else {"qmin": "2", "qmax": "2"} if encoder == "mjpeg" else {}
@@ -132,8 +136,15 @@ def to_frame(frame: Tensor) -> Any:
     return picture
 
 
-def _yuv(frame: Any, pixels: str, matrix: str, value_range: str) -> Any:
-    return frame.reformat(format=pixels, interpolation="AREA", dst_colorspace=matrix, src_color_range="JPEG", dst_color_range=value_range)
+def _yuv(pixels: str, matrix: str, value_range: str) -> dict[str, Any]:
+    """How RGB becomes one of the YUV formats."""
+    return {
+        "format": pixels,
+        "interpolation": "AREA",
+        "dst_colorspace": matrix,
+        "src_color_range": "JPEG",
+        "dst_color_range": value_range,
+    }
 
 
 def _write_gif(path: Path, frames: Tensor | Iterable[Tensor], frame_rate: float) -> Path:

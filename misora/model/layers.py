@@ -67,12 +67,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def modulate(x: Tensor, modulation: Modulation, table: Tensor, shift: int, scale: int) -> Tensor:
     """``x`` (1 + scale) + shift, with rows ``shift`` and ``scale`` of the modulation plus this block's own ``table`` [k, d]."""
-    return x * (1 + _pick(x, modulation, table, scale)) + _pick(x, modulation, table, shift)
+    return torch.addcmul(_pick(x, modulation, table, shift), x, 1 + _pick(x, modulation, table, scale))
 
 
-def gate(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
-    """``x`` times row ``row`` of the modulation plus this block's own ``table`` [k, d]."""
-    return x * _pick(x, modulation, table, row)
+def add_gated(x: Tensor, y: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
+    """``x`` + ``y`` times row ``row`` of the modulation plus this block's own ``table`` [k, d]."""
+    return torch.addcmul(x, y, _pick(x, modulation, table, row))
 
 
 def _pick(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
@@ -87,6 +87,10 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.weight is not None
+        if x.device.type == "cpu" and not torch.is_grad_enabled():
+            # Uncompiled on a CPU the kernel goes over float32 copies six times.
+            size = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)  # ... 1
+            return x * torch.rsqrt(size.square() / x.shape[-1] + EPS).to(x.dtype) * self.weight.to(x.dtype)
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), EPS)
 
 
@@ -143,7 +147,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.up(x)  # b n f
-        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()  # b n f
+        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden, inplace=True).square()  # b n f
         return self.down(hidden)  # type: ignore[no-any-return]  # b n d
 
 
@@ -166,7 +170,7 @@ class Block(nn.Module):
         """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d]: tokens of the same shape."""
         frames = x.shape[1:3]
         y = modulate(self.norm1(x), modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
-        x = x + gate(self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
+        x = add_gated(x, self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
         x = x + self.cross(self.norm2(x), text)  # b t p d
         y = modulate(self.norm3(x), modulation, self.modulation, 3, 4)  # b t p d
-        return x + gate(self.ffn(y), modulation, self.modulation, 5)  # b t p d
+        return add_gated(x, self.ffn(y), modulation, self.modulation, 5)  # b t p d

@@ -37,6 +37,12 @@ def test_video_reads_back_in_true_colours(tmp_path: Path, codec: str) -> None:
     assert probe(path).seconds == pytest.approx(6 / 24)
 
 
+def test_a_buffer_that_changes_between_frames_is_a_new_frame_each_time(tmp_path: Path) -> None:
+    buffer = torch.empty(64, 128, 3, dtype=torch.uint8)
+    path = write_video(tmp_path / "grey.mp4", (buffer.fill_(grey) for grey in (40, 40, 200, 200, 90)), 24)
+    assert (read_video(path)[0].float().mean((1, 2, 3)) - torch.tensor([40, 40, 200, 200, 90])).abs().max() <= 3
+
+
 def test_video_is_tagged_bt709_with_its_index_first(tmp_path: Path) -> None:
     path = write_video(tmp_path / "bars.mp4", bars(), 12)
     with av.open(str(path)) as container:

@@ -137,3 +137,10 @@ def test_wan_sizes_have_the_published_weights(name: str, millions: float) -> Non
     with torch.device("meta"):
         made = Transformer(SIZES[name])
     assert sum(weight.numel() for weight in made.parameters()) / 1e6 == pytest.approx(millions, rel=0.001)
+
+
+def test_sampling_computes_what_training_does(network: Transformer, inputs: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        sampled = network(**inputs)
+    with torch.enable_grad():
+        assert _distance(sampled, network(**inputs)) < 1e-5
