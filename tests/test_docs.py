@@ -84,6 +84,7 @@ def test_every_verb_is_written_up() -> None:
         + text("docs/evals.md")
         + text("docs/world.md")
         + text("docs/serving.md")
+        + text("docs/verbs.md")
         + text("docs/trust.md")
     )
     for verb in {prog.split()[1] for prog in parsers()}:

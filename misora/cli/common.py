@@ -3,60 +3,119 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import os
 import re
 import sys
 import time
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misora.client.errors import UsageError
 
 if TYPE_CHECKING:
+    from misora.render.cut import Cut
     from misora.render.request import Request
-    from misora.render.video import Video
+
+VIDEOS, PICTURES = (".mp4", ".mov", ".gif"), (".png", ".jpg", ".jpeg", ".webp")
+VARIATIONS = 16
+Build = Callable[["Request"], "Request"]
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The prompt and the flags that ``generate`` and ``image`` have in common."""
-    parser.add_argument("prompt", help="what to show, in English or Japanese")
+def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional: bool = False) -> None:
+    """The prompt and the flags that all verbs that draw have in common."""
+    if prompt:
+        parser.add_argument("prompt", nargs="?" if optional else None, help="what to show, in English or Japanese")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: named after the prompt and the seed)")
-    parser.add_argument("--size", metavar="WxH", help="width and height in pixels (default: 704x384)")
+    parser.add_argument("--size", metavar="WxH", help="width and height in pixels (default: 704x384, or as the given clip)")
     parser.add_argument("--aspect", metavar="W:H", help="instead of a size: the shape, from 9:21 to 21:9")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same video (default: a new one each time)")
     parser.add_argument("--steps", type=int, metavar="N", help="sampling steps of a frame, 1 to 200 (default: 5)")
     parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 3)")
     parser.add_argument("--negative", metavar="TEXT", help="what not to show")
+    parser.add_argument("--style", metavar="NAME", help="a named look, such as claymation or film-noir; docs/verbs.md lists them")
+    parser.add_argument("--camera", metavar="TEXT", help="a camera move: still, pan left, zoom in, orbit right …, or your own words")
+    parser.add_argument(
+        "--reference", type=Path, action="append", metavar="CLIP", help="a clip or image of a character or style; repeatable"
+    )
+    parser.add_argument(
+        "--variations", type=int, default=1, metavar="N", help="so many videos, of seeds that follow each other (default: 1)"
+    )
+    parser.add_argument("--enhance", action="store_true", help="let rules fill in what the prompt leaves open")
+    parser.add_argument("--enhance-with", metavar="URL|MODEL", help="instead let an OpenAI-compatible endpoint or a local model do it")
     parser.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the weights to use (default: embedded)")
+    parser.add_argument("--no-latents", action="store_true", help="do not keep the latents beside the file, from which it can be extended")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress and no warnings")
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
 
-def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...]) -> None:
-    """Check the request and the output's place, render, save, and say what was made. Raises MisoraError."""
-    start = time.monotonic()
-    request = request_from(args, seconds)
-    out = output_path(args.out, request, suffixes, force=args.force)
+def add_seconds(parser: argparse.ArgumentParser, what: str, default: float = 4.0) -> None:
+    """How long."""
+    parser.add_argument("--seconds", type=float, default=default, metavar="N", help=f"{what}, up to 600 (default: {default:g})")
+
+
+def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], build: Build = lambda request: request) -> None:
+    """Check the request and the outputs' places, render, save, and say what was made. Raises MisoraError.
+
+    ``build`` turns the request of the common flags into the verb's own.
+    """
+    if not 1 <= args.variations <= VARIATIONS:
+        raise UsageError(f"{args.variations} variations cannot be made; ask for 1 to {VARIATIONS}.")
+    with _notices(quiet=args.quiet):
+        request = build(request_from(args, seconds))
+        request.check()
+    requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(args.variations)]
+    outs = [output_path(_numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
     if not args.quiet:
-        warn_of_unknown_words(request.prompt)
+        for prompt in request.prompts():
+            warn_of_unknown_words(prompt)
         if notice := request.notice():
             print(f"misora: {notice}", file=sys.stderr)
-    video = _render(request, args)
-    video.save(out)
-    _report(out, video, time.monotonic() - start, as_json=args.json)
+        if request.asked:
+            print(f"misora: expanded to: {request.prompt}", file=sys.stderr)
+    start = time.monotonic()
+    with _notices(quiet=args.quiet):
+        for out, one, video in zip(outs, requests, _videos(requests, outs, args), strict=True):
+            _report(out, one, video, time.monotonic() - start, as_json=args.json)
+            start = time.monotonic()
 
 
 def request_from(args: argparse.Namespace, seconds: float) -> Request:
-    """The checked request that the flags describe. Raises UsageError."""
+    """The request that the common flags describe. Raises UsageError, MediaError."""
     from misora.render.request import Request
 
     names = ("negative", "size", "aspect", "seed", "steps", "guidance")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    request = Request(prompt=args.prompt, seconds=seconds, **given)
-    request.check()
+    request = Request(prompt=args.prompt or "", seconds=seconds, **given)
+    if request.prompt:
+        request.check()
+        prompt, asked = dressed_prompt(args, request)
+        request = dataclasses.replace(request, prompt=prompt, asked=asked)
+    if args.reference:
+        from misora.render.footage import load_clip
+
+        request = dataclasses.replace(request, references=tuple(load_clip(path) for path in args.reference))
     return request
+
+
+def dressed_prompt(args: argparse.Namespace, request: Request) -> tuple[str, str]:
+    """The prompt with its style, its camera and whatever expands it; and as it was asked, else empty. Raises UsageError."""
+    from misora.words.presets import STYLES, dressed
+
+    if args.style is not None and args.style not in STYLES:
+        raise UsageError(f"The style {args.style!r} is not known; choose {', '.join(STYLES)}.")
+    prompt = dressed(request.prompt, style=args.style, camera=args.camera)
+    if not (args.enhance or args.enhance_with):
+        return prompt, ""
+    from misora.cli.environment import enhance_key
+    from misora.render.expand import expand
+
+    return expand(prompt, args.enhance_with, seed=request.seed, key=enhance_key()), request.prompt
 
 
 def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *, force: bool) -> Path:
@@ -74,6 +133,11 @@ def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *
     return out
 
 
+def _numbered(out: Path | None, number: int, variations: int) -> Path | None:
+    """``ball.mp4`` as ``ball-1.mp4`` … where there are several."""
+    return out.with_name(f"{out.stem}-{number + 1}{out.suffix}") if out and variations > 1 else out
+
+
 def warn_of_unknown_words(prompt: str) -> None:
     """Name on standard error the words that the embedded weights have never seen, each with the nearest that they have."""
     from misora.words.known import unknown_words
@@ -83,9 +147,37 @@ def warn_of_unknown_words(prompt: str) -> None:
         print(f"misora: the weights do not know {word!r}{known}", file=sys.stderr)
 
 
-def _render(request: Request, args: argparse.Namespace) -> Video:
-    if args.quiet:
-        return _load_and_render(request, args.model)
+@contextlib.contextmanager
+def _notices(*, quiet: bool) -> Iterator[None]:
+    """What was done to make inputs fit, said in a line each on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(one.message) for one in caught if type(one.message).__name__ == "Notice"):
+        if not quiet:
+            print(f"misora: {text}", file=sys.stderr)
+
+
+def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace) -> Iterator[Cut]:
+    """The videos, each saved under its name with its latents beside it."""
+    from misora.model.weights import load_weights
+    from misora.render.render import render
+
+    with _progress(quiet=args.quiet) as progress:
+        weights = load_weights(args.model)
+        for request, out in zip(requests, outs, strict=True):
+            video = render(request, weights, progress)
+            video.save(out)
+            if out.suffix.lower() in (".mp4", ".mov") and not args.no_latents:
+                video.save_latents(out)
+            yield video
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    if quiet:
+        yield lambda stage, done, total: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -93,24 +185,17 @@ def _render(request: Request, args: argparse.Namespace) -> Video:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("loading", total=None)
-        return _load_and_render(
-            request, args.model, lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
-        )
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
 
 
-def _load_and_render(request: Request, model: str, *progress: object) -> Video:
-    from misora.model.weights import load_weights
-    from misora.render.render import render
-
-    return render(request, load_weights(model), *progress)  # type: ignore[arg-type]
-
-
-def _report(out: Path, video: Video, took: float, *, as_json: bool) -> None:
-    request = video.request
+def _report(out: Path, request: Request, video: Cut, took: float, *, as_json: bool) -> None:
     height, width = request.delivered()
-    facts = {"file": str(out), "seed": request.seed, "size": f"{width}x{height}", "seconds": request.seconds, "took": round(took, 2)}
+    seconds = round(video.seconds, 3) if len(request.parts) or request.seconds else 0.0
+    facts = {"file": str(out), "seed": request.seed, "size": f"{width}x{height}", "seconds": seconds, "took": round(took, 2)}
+    if request.asked:
+        facts["prompt"] = request.prompt
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        length = f"  {request.seconds:g} s" if request.seconds else ""
+        length = f"  {seconds:g} s" if seconds else ""
         print(f"{out}  seed {request.seed}  {width}x{height}{length}  made in {took:.1f} s")

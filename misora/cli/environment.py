@@ -20,6 +20,11 @@ def debugging() -> bool:
     return os.environ.get("MISORA_DEBUG", "") not in ("", "0")
 
 
+def enhance_key() -> str:
+    """The key for the endpoint that ``--enhance-with`` names, ``MISORA_ENHANCE_KEY``; empty where it needs none."""
+    return os.environ.get("MISORA_ENHANCE_KEY", "")
+
+
 def keep_memory() -> None:
     """Start this very command again, once, with ``KEEP_MEMORY``; only glibc reads it, and only when a process starts."""
     if sys.platform == "linux" and not KEEP_MEMORY.keys() & os.environ.keys():

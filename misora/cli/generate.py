@@ -13,7 +13,7 @@ def add_parser(verbs: Any) -> None:
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("generate", help="make a video from a sentence")
     common.add_flags(parser)
-    parser.add_argument("--seconds", type=float, default=4.0, metavar="N", help="length, up to 4 (default: 4)")
+    common.add_seconds(parser, "length")
     parser.set_defaults(run=run, computes=True)
 
 
@@ -21,4 +21,4 @@ def run(args: argparse.Namespace) -> None:
     """Make the video and say where it is. Raises MisoraError."""
     if args.seconds == 0:
         raise UsageError("A video of 0 seconds is a picture; use `misora image`.")
-    common.make(args, args.seconds, (".mp4", ".mov", ".gif"))
+    common.make(args, args.seconds, common.VIDEOS)

@@ -17,4 +17,4 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Make the picture and say where it is. Raises MisoraError."""
-    common.make(args, 0.0, (".png", ".jpg", ".jpeg", ".webp"))
+    common.make(args, 0.0, common.PICTURES)

@@ -8,10 +8,30 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import misora
-from misora.cli import environment, evals, generate, image, keys, models, policy, serve, train, worker, world
+from misora.cli import (
+    animate,
+    connect,
+    environment,
+    evals,
+    extend,
+    generate,
+    image,
+    inpaint,
+    keys,
+    loop,
+    models,
+    policy,
+    remix,
+    serve,
+    storyboard,
+    train,
+    worker,
+    world,
+)
 from misora.client.errors import MisoraError, UsageError
 
-VERBS = (generate, image, serve, worker, keys, policy, train, world, evals, models)
+DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard)
+VERBS = (*DRAWING, serve, worker, keys, policy, train, world, evals, models)
 INTERRUPTED = 130
 
 

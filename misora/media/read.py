@@ -24,6 +24,13 @@ def probe(path: str | Path, limits: Limits = LIMITS) -> Info:
     return info
 
 
+def read_notes(path: str | Path, limits: Limits = LIMITS) -> dict[str, str]:
+    """The tags of a file: ``description`` holds the prompt of ours, ``comment`` how it was made. Raises MediaError."""
+    container, _, _ = open_file(path, limits)
+    with container:
+        return dict(container.metadata)
+
+
 def read_video(path: str | Path, limits: Limits = LIMITS) -> tuple[Tensor, float]:
     """All frames [t, h, w, 3] uint8 RGB and the frames per second of a file that we trust. Raises MediaError."""
     frames = []

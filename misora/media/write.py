@@ -38,14 +38,15 @@ class VideoWriter:
     """A constant-rate video file fed frame by frame: ``with VideoWriter(path, 24) as writer: writer.add(frame)``.
 
     ``.mp4`` and ``.mov`` hold H.264 (or ``codec="av1"``), yuv420p, tagged and converted as BT.709 limited range, with the index first
-    (faststart); ``comment`` goes into its metadata. The file appears under its name only when the block ends well. Raises MediaError.
+    (faststart). ``notes`` are tags such as ``description`` and ``comment``. The file appears under its name only when the block ends
+    well. Raises MediaError.
     """
 
-    def __init__(self, path: str | Path, frame_rate: float, *, codec: str = "h264", comment: str = "") -> None:
+    def __init__(self, path: str | Path, frame_rate: float, *, codec: str = "h264", notes: dict[str, str] | None = None) -> None:
         assert codec in ENCODERS, f"codec {codec!r}"
         if Path(path).suffix.lower() not in (".mp4", ".mov"):
             raise MediaError(f"{Path(path).name} is no video name; end it in .mp4, .mov or .gif.")
-        self.path, self.frame_rate, self.codec, self.comment = Path(path), _rate(frame_rate), codec, comment
+        self.path, self.frame_rate, self.codec, self.notes = Path(path), _rate(frame_rate), codec, notes or {}
         self._stack = contextlib.ExitStack()
         self._stream: Any = None
         self._convert = VideoReformatter().reformat  # one for all frames: it sets itself up once
@@ -55,8 +56,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         beside = self._stack.enter_context(replacing(self.path))
         self._container: Any = self._stack.enter_context(av.open(str(beside), "w", options={"movflags": "+faststart"}))
-        if self.comment:
-            self._container.metadata["comment"] = self.comment
+        self._container.metadata.update(self.notes)
         return self
 
     def add(self, frame: Tensor) -> None:
@@ -94,14 +94,16 @@ class VideoWriter:
         self._stream = stream
 
 
-def write_video(path: str | Path, frames: Tensor | Iterable[Tensor], frame_rate: float, *, codec: str = "h264", comment: str = "") -> Path:
+def write_video(
+    path: str | Path, frames: Tensor | Iterable[Tensor], frame_rate: float, *, codec: str = "h264", notes: dict[str, str] | None = None
+) -> Path:
     """Write frames ([t, h, w, 3], or an iterable of [h, w, 3]; uint8 RGB) at ``frame_rate`` per second; the name's ending picks the kind.
 
     Raises MediaError for an unknown ending, odd sides, no frames, or a place that cannot be written.
     """
     if Path(path).suffix.lower() == ".gif":
         return _write_gif(Path(path), frames, frame_rate)
-    with VideoWriter(path, frame_rate, codec=codec, comment=comment) as writer:
+    with VideoWriter(path, frame_rate, codec=codec, notes=notes) as writer:
         for frame in frames:
             writer.add(frame)
     return Path(path)

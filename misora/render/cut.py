@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -91,13 +92,30 @@ class Cut(Video):
             yield frame
 
     def _painted(self, native: Iterable[Tensor], count: int) -> Iterator[Tensor]:
-        return deliver(native, size=self.request.delivered(), count=round(count * FRAME_RATE / NATIVE_RATE))
+        return deliver(native, self.painter, size=self.request.delivered(), count=round(count * FRAME_RATE / NATIVE_RATE))
 
     def save(self, path: str | Path) -> Path:
         """Write the file; its ending picks the kind (.mp4 .mov .gif, or the first frame as .png .jpg .webp). Raises MediaError."""
         if Path(path).suffix.lower() in IMAGES:
             return write_image(path, next(self.stream()))
-        return write_video(path, self.stream(), self.rate)
+        return write_video(path, self.stream(), self.rate, notes=self.notes())
+
+    def notes(self) -> dict[str, str]:
+        """What the file says of itself: the prompt as it was drawn, and how; sizes are those before painting."""
+        request = self.request
+        height, width = request.native()
+        made = {
+            "maker": "misora",
+            "seed": request.seed,
+            "steps": request.steps,
+            "guidance": request.guidance,
+            "native": f"{width}x{height}",
+        }
+        told = made | ({"asked": request.asked} if request.asked else {})
+        return {
+            "description": " | ".join(request.prompts()),
+            "comment": json.dumps(told | {"native_rate": NATIVE_RATE}, ensure_ascii=False),
+        }
 
     def save_latents(self, path: str | Path) -> Path | None:
         """Beside the saved ``path``, what it was drawn from, so that `misora extend` can go on without a loss; None where it was edited."""

@@ -30,4 +30,4 @@ def render(request: Request, weights: Weights, progress: Progress = lambda stage
     frames: Tensor | Native = native
     if len(native.kinds) <= SHORT:
         frames = torch.stack(list(native))[: sum(shot.skip + shot.drawn for shot in work.shots)]  # t 3 h w
-    return Cut(request=request, native=frames, shots=work.shots, rate=work.rate, source=native)
+    return Cut(request=request, native=frames, shots=work.shots, rate=work.rate, source=native, painter=weights.painter)

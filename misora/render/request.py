@@ -43,6 +43,7 @@ class Request:
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
     steps: int = 5
     guidance: float = 3.0
+    asked: str = ""  # the prompt before it was expanded, where it was
     parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
     loop: bool = False
     references: tuple[Footage, ...] = ()  # clips or images of characters or of a style, to be looked at

@@ -46,7 +46,7 @@ class Video:
         """Write the file; its ending picks the kind (.mp4 .mov .gif, or the first frame as .png .jpg .webp). Raises MediaError."""
         if Path(path).suffix.lower() in IMAGES:
             return write_image(path, next(self.stream()))
-        return write_video(path, self.stream(), FRAME_RATE, comment=self.comment())
+        return write_video(path, self.stream(), FRAME_RATE, notes={"comment": self.comment()})
 
     def comment(self) -> str:
         """What was drawn and what was painted, for the file's metadata."""

@@ -48,7 +48,7 @@ def test_generate_writes_a_video_and_says_so(here: Path, model: str, capsys: pyt
         assert part in said.out
     info = probe(here / "ball.mp4")
     assert (info.width, info.height, info.frame_rate) == (128, 128, 24)
-    assert [path.name for path in here.iterdir()] == ["ball.mp4"]
+    assert sorted(path.name for path in here.iterdir()) == ["ball.mp4", "ball.mp4.latents.safetensors"]
 
 
 def test_json_is_one_line_and_quiet_is_quiet(here: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,41 @@
+"""``misora storyboard``: several cards become one video; it knows nothing of how."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from misora.cli import common
+
+if TYPE_CHECKING:
+    from misora.render.request import Request
+
+
+def add_parser(verbs: Any) -> None:
+    """Add the verb and its flags."""
+    parser: argparse.ArgumentParser = verbs.add_parser("storyboard", help="make one video of several cards, each with a prompt and a span")
+    parser.add_argument("board", type=Path, metavar="BOARD.json", help='{"cards": [{"prompt": "...", "seconds": 4}, ...]}')
+    common.add_flags(parser, prompt=False)
+    parser.set_defaults(run=run, computes=True, prompt=None)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make the video and say where it is. Raises MisoraError."""
+    from misora.render.board import read_board
+
+    def build(base: Request) -> Request:
+        def card(prompt: str, seconds: float) -> Request:
+            return dataclasses.replace(base, prompt=prompt, seconds=seconds)
+
+        told = read_board(args.board, card)
+        parts = [dataclasses.replace(part, prompt=_dressed(args, base, part.prompt)) if part.prompt else part for part in told.parts]
+        return dataclasses.replace(told, prompt=parts[0].prompt or told.prompt, parts=tuple(parts))
+
+    common.make(args, 0.0, common.VIDEOS, build)
+
+
+def _dressed(args: argparse.Namespace, base: Request, prompt: str) -> str:
+    """A card's prompt with the style and camera of all cards."""
+    return common.dressed_prompt(args, dataclasses.replace(base, prompt=prompt))[0]

@@ -1,0 +1,158 @@
+"""Laws of the verbs on the command line: each writes what it says, flags compose, mistakes end in one sentence and nothing is written."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from misora.cli.main import main
+from misora.media.read import probe, read_notes, read_video
+from misora.media.write import write_image, write_video
+from misora.words.presets import CAMERAS, STYLES, dressed
+from tests.tiny import write_weights
+
+SIZE = (64, 112)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    frames = torch.randint(0, 256, (12, *SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    write_video("a.mp4", frames, 24)
+    write_image("a.png", frames[0])
+    mask = torch.zeros(*SIZE, 3, dtype=torch.uint8)
+    mask[20:50, 30:80] = 255
+    write_image("mask.png", mask)
+    Path("board.json").write_text(
+        json.dumps({"cards": [{"prompt": "a red ball", "seconds": 0.4}, {"prompt": "a blue cube", "seconds": 0.4}]})
+    )
+    return tmp_path
+
+
+VERBS = {
+    ("animate", "a.png", "a ball", "--last", "a.png", "--seconds", "0.5"): 0.5,
+    ("extend", "a.mp4", "a ball", "--seconds", "0.5"): 1.0,
+    ("extend", "a.mp4", "a ball", "--seconds", "0.5", "--backward", "--reference", "a.png"): 1.0,
+    ("connect", "a.mp4", "a.mp4", "a ball", "--seconds", "0.3"): 1.3,
+    ("loop", "a ball", "--seconds", "0.5", "--size", "112x64"): 0.42,
+    ("loop", "a.mp4", "--overlap", "short"): 0.5,
+    ("remix", "a.mp4", "a ball", "--strength", "subtle"): 0.5,
+    ("inpaint", "a.mp4", "a ball", "--mask", "mask.png"): 0.5,
+    ("inpaint", "a.mp4", "a ball", "--box", "10,10,40,30", "--from", "0.2"): 0.5,
+    ("storyboard", "board.json", "--size", "112x64", "--style", "archival"): 0.8,
+}
+
+
+@pytest.mark.parametrize("argv", VERBS, ids=lambda argv: "-".join(argv[:2]))
+def test_each_verb_writes_its_video(here: Path, model: str, argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*argv, "--out", "out.mp4", "--steps", "1", "--guidance", "1", "--seed", "3", "--model", model, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["seconds"] == pytest.approx(VERBS[argv], abs=0.17)
+    assert (probe("out.mp4").width, probe("out.mp4").height) == (112, 64)
+    assert len(read_video("out.mp4")[0]) == pytest.approx(24 * facts["seconds"], abs=0.1)
+
+
+def test_variations_have_seeds_that_follow_each_other(here: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--seconds", "0.2", "--size", "112x64", "--steps", "1", "--seed", "7", "--model", model, "--json", "--no-latents")
+    assert main(["generate", "a ball", "--variations", "2", "--out", "b.mp4", *flags]) == 0
+    assert [json.loads(line)["seed"] for line in capsys.readouterr().out.splitlines()] == [7, 8]
+    assert Path("b-1.mp4").exists() and Path("b-2.mp4").exists() and not list(here.glob("*.safetensors"))
+
+
+def test_the_expanded_prompt_is_shown_and_stored(here: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--seconds", "0.2", "--size", "112x64", "--steps", "1", "--seed", "7", "--model", model)
+    assert main(["generate", "a crimson ball hops", "--enhance", "--camera", "zoom in", "--out", "b.mp4", *flags]) == 0
+    shown = capsys.readouterr().err
+    notes = read_notes("b.mp4")
+    assert notes["description"].startswith("a red ball bounces") and notes["description"] in shown
+    made = json.loads(notes["comment"])
+    assert made["asked"] == "a crimson ball hops" and made["seed"] == 7 and "x" in made["native"]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            said = asked["messages"][-1]["content"] + ", in daylight"
+            body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
+            self.send_response(200 if self.path == "/v1/chat/completions" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_endpoint_may_expand_the_prompt(endpoint: str) -> None:
+    from misora.client.errors import GenerationError, UsageError
+    from misora.render.expand import expand
+
+    assert expand("a ball", f"{endpoint}/v1") == "a ball, in daylight"
+    with pytest.raises(GenerationError, match="404"):
+        expand("a ball", f"{endpoint}/v2")
+    with pytest.raises((GenerationError, UsageError, Exception), match="transformers|chat model"):
+        expand("a ball", "no/such-model")
+
+
+MISTAKES = [
+    (("remix", "a.mp4", "a ball", "--strength", "2"), "out of range"),
+    (("inpaint", "a.mp4", "a ball"), "--mask FILE"),
+    (("inpaint", "a.mp4", "a ball", "--box", "1,2,3"), "x,y,w,h"),
+    (("inpaint", "a.mp4", "a ball", "--from", "3", "--to", "4"), "inside it"),
+    (("extend", "a.mp4", "a ball", "--seconds", "10000"), "at most 600"),
+    (("animate", "a.png", "a ball", "--seconds", "0"), "nothing moves"),
+    (("loop", "a.png", "a ball"), "is a picture"),
+    (("generate", "a ball", "--style", "baroque"), "choose realistic"),
+    (("generate", "a ball", "--variations", "0"), "1 to 16"),
+    (("storyboard", "none.json"), "cannot be read"),
+    (("storyboard", "a.png"), "no JSON"),
+]
+
+
+@pytest.mark.parametrize(("argv", "says"), MISTAKES, ids=[says for _, says in MISTAKES])
+def test_mistakes_end_in_one_sentence(here: Path, argv: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(here.iterdir())
+    assert main(list(argv)) == 2
+    said = capsys.readouterr()
+    assert says in said.err and said.err.strip().count("\n") == 0 and said.out == ""
+    assert sorted(here.iterdir()) == before
+
+
+def test_files_that_are_no_clips_end_with_code_1(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.mp4").write_text("ffconcat version 1.0")
+    assert main(["extend", "text.mp4", "a ball"]) == 1
+    assert main(["extend", "none.mp4", "a ball"]) == 1
+    assert "no video or image known here" in capsys.readouterr().err
+
+
+def test_styles_and_cameras_are_words_that_the_weights_know() -> None:
+    from misora.words.known import unknown_words
+
+    for column in (0, 1):
+        for phrases in (*STYLES.values(), *CAMERAS.values()):
+            assert not unknown_words(phrases[column]), phrases[column]
+    assert dressed("a ball rolls.", style="film-noir", camera="Pan-Left") == (
+        "a ball rolls, in black and white, at night, as the camera pans to the left"
+    )
+    assert dressed("赤い球が転がる。", camera="zoom in") == "赤い球が転がる。カメラがズームインする。"
+    assert dressed("a ball", camera="from a drone") == "a ball, from a drone" and dressed("a ball") == "a ball"
