@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import av
 import av.error
+import av.filter
 import av.logging
 
 from misora.client.errors import MediaError
 from misora.media.limits import CODECS, Limits, sniff
 
 av.logging.set_level(None)
+
+ON_WHITE = "{c}='({c}(X,Y)*alpha(X,Y)+255*(255-alpha(X,Y)))/255'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,20 +62,70 @@ def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
 
 
 def rgb_frames(path: str | Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (width, height, height * width * 3 bytes of RGB) for each frame in turn, upright. Raises MediaError."""
+    """Yield (width, height, height * width * 3 bytes of RGB) for each frame in turn, upright. Raises MediaError.
+
+    What is transparent lies on white; a clip whose frames last unevenly comes at its mean rate, frames repeated or left out.
+    """
     container, stream, info = open_file(path, limits)
     size = frames = 0
     with container:
         try:
-            for frame in container.decode(stream):
-                limits.check_frame(frame.width, frame.height)
+            for frame in _steady(_checked(container.decode(stream), limits), info.frame_rate):
                 frames, size = frames + 1, size + frame.width * frame.height * 3
                 limits.check_progress(frames, size, (frames - 1) / info.frame_rate)
-                yield frame.width, frame.height, packed(frame.reformat(format="rgb24"))
+                whole = _upright(frame)
+                yield whole.width, whole.height, packed(whole.reformat(format="rgb24"))
         except (av.error.FFmpegError, ValueError, OSError):
             raise _unreadable(path) from None
     if frames == 0:
         raise _unreadable(path)
+
+
+def _checked(frames: Iterator[Any], limits: Limits) -> Iterator[Any]:
+    for frame in frames:
+        limits.check_frame(frame.width, frame.height)
+        yield frame
+
+
+def _steady(frames: Iterator[Any], rate: float) -> Iterator[Any]:
+    """The frames as they are seen every 1 / ``rate`` seconds; each once where they come at that rate, or do not say when they come."""
+    shown, start, before = 0, 0.0, None
+    for frame in frames:
+        if before is None:
+            start = frame.time or 0.0
+        elif frame.time is None or before.time is None:
+            yield before
+            shown += 1
+        else:
+            while shown < (frame.time - start) * rate - 0.5:
+                yield before
+                shown += 1
+        before = frame
+    if before is not None:
+        yield before
+
+
+def _upright(frame: Any) -> Any:
+    """The frame turned as its file says (phones, EXIF), and on white where it is transparent."""
+    turn = {90: ["transpose=cclock"], -90: ["transpose=clock"], 180: ["hflip", "vflip"], -180: ["hflip", "vflip"]}.get(frame.rotation, [])
+    clear = [] if not _has_alpha(frame) else ["format=rgba", "geq=" + ":".join((*(ON_WHITE.format(c=c) for c in "rgb"), "a=255"))]
+    if not turn + clear:
+        return frame
+    graph = av.filter.Graph()
+    nodes: list[Any] = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))]
+    for name, _, settings in (step.partition("=") for step in turn + clear):
+        nodes.append(graph.add(name, settings or None))
+    nodes.append(graph.add("buffersink"))
+    for one, other in itertools.pairwise(nodes):
+        one.link_to(other)
+    graph.configure()
+    frame.pts, frame.time_base = 0, Fraction(1, 1000)
+    graph.vpush(frame)
+    return graph.vpull()
+
+
+def _has_alpha(frame: Any) -> bool:
+    return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
 
 
 def packed(frame: Any) -> bytes:
