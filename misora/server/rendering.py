@@ -10,15 +10,18 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misora.client.errors import MisoraError
+from misora.client.errors import MisoraError, PolicyError
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
+from misora.server.guard import BLOCKED
 from misora.server.queue.job import Job
-from misora.server.working import Progress
+from misora.server.working import BlockedError, Progress
 
 if TYPE_CHECKING:
     from misora.render.engine import Misora
+    from misora.render.footage import Footage
     from misora.render.request import Request
 
+BETWEEN = 2.0  # seconds that lead from one clip to another
 PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
 SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
 SHARES = {"loading": (0, 2), "drawing": (2, 70), "decoding": (70, 80), "saving": (80, 99)}  # of the time, as percent
@@ -43,9 +46,12 @@ class Renderer:
             first, last = SHARES.get(stage, (2, 80))
             progress(first + round((last - first) * done / max(1, total)), stage)
 
-        video = render(request, engine.weights, report)
+        try:
+            video = render(request, engine.weights, report)
+            path = video.save(folder / VIDEO)
+        except PolicyError:
+            raise BlockedError(BLOCKED[1]) from None
         progress(SHARES["saving"][0], "saving")
-        path = video.save(folder / VIDEO)
         return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
 
     def _engine(self, model: str) -> Misora:
@@ -61,15 +67,46 @@ class Renderer:
 
 
 def request_of(job: Job, files: Files) -> Request:
-    """What the renderer is asked for."""
+    """What the renderer is asked for: the job's numbers, then what its verb makes of them. Raises MisoraError."""
+    from misora.render import verbs
+    from misora.render.footage import load_clip, load_image
     from misora.render.request import Request
 
     asked = job.request
     given = {name: asked[name] for name in ("seed", "steps", "guidance") if name in asked}
     prompt, negative = (plain(text)[:PROMPT] for text in (job.prompt or "", asked.get("negative_prompt", "")))
-    if job.verb != "generate" or any(asked.get(name) for name in ("input_reference", "reference", "characters", "loop", "storyboard")):
-        raise MisoraError("This server's renderer cannot do that yet; ask for a video from a prompt alone.")
-    return Request(prompt=prompt, negative=negative, seconds=float(job.seconds), size=job.size, **given)
+    seconds = {"extend": asked.get("new_seconds", 0), "connect": BETWEEN}.get(job.verb, job.seconds)
+    request = Request(prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
+    looked_at = [load_clip(files.path(each["file"])) for each in (*asked.get("characters", ()), asked.get("reference")) if each]
+    request = dataclasses.replace(request, references=tuple(looked_at))
+    clip = load_clip(files.path(asked["video"]["file"])) if "video" in asked else None
+    if clip is not None:
+        return _changed(request, job, clip, files)
+    if asked.get("storyboard"):
+        request = verbs.storyboard(request, [card | {"prompt": plain(card["prompt"])[:PROMPT]} for card in asked["storyboard"]])
+    elif asked.get("input_reference"):
+        request = verbs.animate(request, load_image(files.path(asked["input_reference"]["file"])))
+    return verbs.loop(request) if asked.get("loop") else request
+
+
+def _changed(request: Request, job: Job, clip: Footage, files: Files) -> Request:
+    """The request of a verb that begins from ``clip``."""
+    from misora.render import verbs
+    from misora.render.footage import load_clip
+
+    asked = job.request
+    match job.verb:
+        case "extend":
+            return verbs.extend(request, clip, backward=asked.get("backward", False))
+        case "connect":
+            return verbs.connect(request, clip, load_clip(files.path(asked["connect"]["file"])))
+        case "inpaint":
+            box = asked["inpaint"]
+            span = (float(box.get("from", 0.0)), float(box.get("to", job.seconds))) if "from" in box or "to" in box else None
+            corners = (box["x"], box["y"], box["width"], box["height"])
+            return verbs.inpaint(request, clip, box=corners, span=span, strength=asked.get("strength", 1.0))
+        case _:
+            return verbs.remix(request, clip, asked.get("strength", "mild"))
 
 
 def plain(text: str) -> str:

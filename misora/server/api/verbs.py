@@ -16,11 +16,13 @@ from misora.server.api import bodies, inputs
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text
 from misora.server.api.services import Services
-from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, order_from, owned, place, source
+from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, made, order_from, owned, place, source
+from misora.server.files import VIDEO as VIDEO_FILE
 from misora.server.queue import cast
 from misora.server.queue.job import Job, new_id
 
 EXTENSIONS, LONGEST = 6, 120  # of one video, and its seconds in all
+BETWEEN = 2  # seconds that lead from one video to another
 VIDEO = Field(
     name="video", kind="source", says="The video: an MP4, or the id of one of yours.", required=True, most=1, inside=(inputs.VIDEO_ID,)
 )
@@ -61,7 +63,7 @@ async def remix(services: Services, request: Request, caller: Caller) -> Respons
     given = check(await bodies.read(request), REMIX)
     parent = _ready(await owned(services, request, caller))
     order = order_from(services, caller, given, verb="remix", model=parent.model, seconds=parent.seconds, size=parent.size)
-    return await place(services, request, caller, dataclasses.replace(order, remixed_from=parent.id), given, video={"id": parent.id})
+    return await place(services, request, caller, dataclasses.replace(order, remixed_from=parent.id), given, video=made(parent))
 
 
 def _ready(job: Job) -> Job:
@@ -84,10 +86,18 @@ async def edit(services: Services, request: Request, caller: Caller) -> Response
         if given.get("connect") is not None:
             folder = f"videos/{order.id}/inputs"
             more["connect"] = await run_in_threadpool(source, services, caller.account_id, given["connect"], folder, "connect")
+            order = dataclasses.replace(order, seconds=_connected(seconds, more["connect"]["seconds"]))
     except ApiError:
         services.files.erase(order.id)
         raise
     return await place(services, request, caller, order, given, **more)
+
+
+def _connected(one: float, other: float) -> int:
+    total = round(one + BETWEEN + other)
+    if total > LONGEST:
+        raise invalid("connect", f"The two videos and what leads from one to the other may last {LONGEST} seconds in all.", "too_long")
+    return total
 
 
 def _region(box: dict[str, Any], size: str) -> dict[str, Any]:
@@ -129,7 +139,7 @@ def _source(services: Services, caller: Caller, value: Any) -> _Source:
     if not isinstance(value, UploadFile):
         job = finished(services, value["id"], caller.account_id)
         times = int(job.request.get("extensions", 0))
-        return _Source(order_id=order_id, asked={"id": job.id}, model=job.model, seconds=job.seconds, size=job.size, extensions=times)
+        return _Source(order_id=order_id, asked=made(job), model=job.model, seconds=job.seconds, size=job.size, extensions=times)
     services.files.check_room()
     asked = source(services, caller.account_id, value, f"videos/{order_id}/inputs", "video")
     width, height = (side - side % 2 for side in (asked["width"], asked["height"]))
@@ -155,12 +165,12 @@ def _keep_character(services: Services, caller: Caller, given: dict[str, Any]) -
     name = new_id("char")
     asked = source(services, caller.account_id, given["video"], f"characters/{name}", "video")
     if "id" in asked:
-        asked["file"] = _copy(services, finished(services, asked["id"], caller.account_id), f"characters/{name}/video.mp4")
+        asked["file"] = _copy(services, asked["file"], f"characters/{name}/{VIDEO_FILE}")
     return shown(cast.add(services.store, name, caller.account_id, given["name"], asked["file"]))
 
 
-def _copy(services: Services, job: Job, name: str) -> str:
-    with services.files.path(f"{job.folder}/video.mp4").open("rb") as file:
+def _copy(services: Services, source_name: str, name: str) -> str:
+    with services.files.path(source_name).open("rb") as file:
         services.files.keep(name, file)
     return name
 

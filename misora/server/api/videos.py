@@ -21,6 +21,7 @@ from misora.server.api import bodies, inputs, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
+from misora.server.files import VIDEO
 from misora.server.guard import BLOCKED, Verdict
 from misora.server.queue import cast, jobs
 from misora.server.queue.job import Job, Order
@@ -140,8 +141,12 @@ def source(services: Services, account_id: str, value: Any, folder: str, param: 
     """The video that a ``source`` field means: one of the caller's own, finished, or an upload. Raises ApiError."""
     if isinstance(value, UploadFile):
         return dataclasses.asdict(inputs.take(services.files, folder, value, param, inputs.VIDEOS))
-    job = finished(services, value["id"], account_id)
-    return {"id": job.id}
+    return made(finished(services, value["id"], account_id))
+
+
+def made(job: Job) -> dict[str, Any]:
+    """A finished video of ours as an input: its name, its file and its length."""
+    return {"id": job.id, "file": f"{job.folder}/{VIDEO}", "seconds": job.seconds}
 
 
 def character(services: Services, account_id: str, name: str) -> dict[str, Any]:
