@@ -46,7 +46,7 @@ OUTSIDE = {
     "world": {"numpy", "mujoco", "numba"},
     "evals": ARRAYS | {"rich", "PIL"},
     "train": ARRAYS | {"rich", "tensorboard"},
-    "server": {"torch", "sqlalchemy", "alembic", "starlette", "uvicorn", "prometheus_client"},
+    "server": {"torch", "sqlalchemy", "alembic", "starlette", "uvicorn", "prometheus_client", "cryptography"},
 }
 
 

@@ -22,6 +22,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and this key")
     parser.add_argument("--insecure-http", action="store_true", help="listen beyond this machine without TLS, behind a proxy that has it")
     parser.add_argument("--trusted-proxy", action="append", default=[], metavar="IP", help="believe the forwarded addresses of this proxy")
+    parser.add_argument("--private-webhooks", action="store_true", help="deliver webhooks also to plain http and this network")
     parser.add_argument("--drain", type=float, default=30.0, metavar="S", help="seconds that a job in hand gets at SIGTERM (default: 30)")
     parser.set_defaults(run=run, computes=False)
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
         tls_key=args.tls_key,
         insecure_http=args.insecure_http,
         trusted_proxies=tuple(args.trusted_proxy),
+        private_webhooks=args.private_webhooks,
         drain_seconds=args.drain,
     )
     from misora.server.serve import serve

@@ -17,12 +17,13 @@ import uvicorn
 from sqlalchemy import func, select
 
 from misora.client.errors import MisoraError, UsageError
-from misora.server import guard, upkeep
+from misora.server import guard, upkeep, webhooks
 from misora.server.accounts import keys, plans
 from misora.server.api.app import build
 from misora.server.api.services import Services
 from misora.server.files import Files
 from misora.server.logs import set_up
+from misora.server.secret import Secret
 from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
@@ -57,6 +58,7 @@ def serve(settings: Settings) -> None:
         files=Files(settings.data, settings.free_bytes),
         guard=guard.installed(),
         plans=plans.load(settings.plans),
+        secret=Secret(settings.data),
     )
     try:
         asyncio.run(_run(services))
@@ -114,12 +116,13 @@ async def _run(services: Services) -> None:
     if serving.done():
         raise MisoraError(f"{settings.host}:{settings.port} is taken; give another --port.")
     supervisor.start()
-    tending = asyncio.create_task(_tend(services))
+    tending = [asyncio.create_task(_tend(services)), asyncio.create_task(_notify(services))]
     print(f"Misora is ready at {_url(settings, server)}", flush=True)
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     services.draining = True
     log.info("draining")
-    tending.cancel()
+    for task in tending:
+        task.cancel()
     await supervisor.stop()
     server.should_exit = True
     await serving
@@ -158,3 +161,15 @@ async def _tend(services: Services) -> None:
         except Exception as error:  # upkeep must never end the server
             log.error("upkeep: %s", type(error).__name__)
         await asyncio.sleep(UPKEEP_SECONDS)
+
+
+async def _notify(services: Services) -> None:
+    while True:
+        try:
+            tried = await asyncio.to_thread(
+                webhooks.deliver_due, services.store, services.secret, private=services.settings.private_webhooks
+            )
+        except Exception as error:  # a webhook must never end the server
+            log.error("webhooks: %s", type(error).__name__)
+            tried = 0
+        await asyncio.sleep(0.1 if tried else 1.0)

@@ -29,6 +29,7 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure_http: bool = False
+    private_webhooks: bool = False  # also plain http and addresses of this network
     trusted_proxies: tuple[str, ...] = ()
     drain_seconds: float = 30.0
     free_bytes: int = 200_000_000  # below this much free disk no new job is taken

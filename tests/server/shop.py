@@ -18,6 +18,7 @@ from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
 from misora.server.guard import Guard, Verdict
 from misora.server.queue import jobs
 from misora.server.queue.job import Job, Order
+from misora.server.secret import Secret
 from misora.server.settings import Settings
 from misora.server.store.database import Store
 from misora.server.store.tables import metadata
@@ -52,7 +53,9 @@ class Shop:
         plans = settings.pop("plans", None) or Plans()
         made = Settings(data=folder, **({"free_bytes": 0} | settings))
         self.files = Files(folder)
-        self.services = Services(settings=made, store=self.store, files=self.files, guard=Guard(lambda text: ALLOW), plans=plans)
+        self.services = Services(
+            settings=made, store=self.store, files=self.files, guard=Guard(lambda text: ALLOW), plans=plans, secret=Secret(folder)
+        )
         self.render: Callable[[Job, Path, Progress], dict[str, Any]] = quick
         self.worker = Worker(
             name="w", store=self.store, files=self.files, plans=plans, render=lambda *given: self.render(*given), end=lambda: None

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misora.client.errors import MisoraError
 from misora.media.limits import LIMITS
-from misora.server.api import content, health, models, verbs, videos
+from misora.server.api import content, health, models, verbs, videos, webhooks
 from misora.server.api.auth import Handler, guarded
 from misora.server.api.errors import ApiError, body_of
 from misora.server.api.services import Services
@@ -39,6 +39,14 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # edits, extensions and c
     ("DELETE", "/videos/{video_id}", videos.delete, "generate"),
     ("GET", "/videos/{video_id}/content", content.content, "generate"),
     ("POST", "/videos/{video_id}/remix", verbs.remix, "generate"),
+    ("POST", "/webhook_endpoints", webhooks.create, "generate"),
+    ("GET", "/webhook_endpoints", webhooks.listing, "generate"),
+    ("GET", "/webhook_endpoints/{endpoint_id}", webhooks.retrieve, "generate"),
+    ("POST", "/webhook_endpoints/{endpoint_id}", webhooks.change, "generate"),
+    ("DELETE", "/webhook_endpoints/{endpoint_id}", webhooks.delete, "generate"),
+    ("POST", "/webhook_endpoints/{endpoint_id}/rotate_secret", webhooks.rotate, "generate"),
+    ("POST", "/webhook_endpoints/{endpoint_id}/test", webhooks.test, "generate"),
+    ("GET", "/webhook_event_types", webhooks.event_types, "generate"),
     ("GET", "/models", models.listing, "generate"),
     ("GET", "/models/{model}", models.retrieve, "generate"),
 )

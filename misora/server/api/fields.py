@@ -151,6 +151,14 @@ def _array(field: Field, value: Any, form: bool, param: str) -> list[Any]:
     return [_object(field, each, form, f"{param}[{index}]") for index, each in enumerate(value)]
 
 
+def _texts(field: Field, value: Any, form: bool, param: str) -> list[str]:
+    if not isinstance(value, list):
+        raise wrong_type(param, "an array", value)
+    if not field.least <= len(value) <= field.most:
+        raise invalid(param, f"Invalid '{param}': expected {field.least:g} to {field.most:g} items.", "array_length")
+    return [plain_text(each, f"{param}[{index}]", 1, 80) for index, each in enumerate(value)]
+
+
 def _source(field: Field, value: Any, form: bool, param: str) -> Any:
     """A file part, or an object of ``inside``; several file parts where ``most`` allows."""
     found = files(value)
@@ -186,6 +194,7 @@ CHECKS: dict[str, Callable[[Field, Any, bool, str], Any]] = {
     "size": _size,
     "object": _object,
     "array": _array,
+    "texts": _texts,
     "source": _source,
 }
 
@@ -211,6 +220,12 @@ SCHEMAS: dict[str, Callable[[Field], dict[str, Any]]] = {
         "minItems": int(field.least),
         "maxItems": int(min(field.most, 1000)),
         "items": object_schema(field.inside),
+    },
+    "texts": lambda field: {
+        "type": "array",
+        "minItems": int(field.least),
+        "maxItems": int(field.most),
+        "items": {"type": "string", "minLength": 1, "maxLength": 80},
     },
     "source": lambda field: {"anyOf": [object_schema(field.inside) | {"minProperties": 1, "maxProperties": 1}]},
 }

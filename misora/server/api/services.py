@@ -8,6 +8,7 @@ from misora.server.accounts.plans import Plans
 from misora.server.accounts.rates import Rates
 from misora.server.files import Files
 from misora.server.guard import Guard
+from misora.server.secret import Secret
 from misora.server.settings import Settings
 from misora.server.store.database import Store
 
@@ -21,5 +22,6 @@ class Services:
     files: Files
     guard: Guard
     plans: Plans
+    secret: Secret
     rates: Rates = dataclasses.field(default_factory=Rates)
     draining: bool = False

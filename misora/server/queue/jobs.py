@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from misora.client.errors import MisoraError
 from misora.server.accounts import ledger
+from misora.server.queue import hooks
 from misora.server.queue.job import FAILED, QUEUED, RUNNING, UNFINISHED, Job, Order
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, keys, videos
@@ -80,6 +81,7 @@ def _insert(db: Connection, order: Order, failed: tuple[str, str] | None) -> Job
     }
     if failed is not None:
         row |= {"status": FAILED, "completed_at": now, "error_code": failed[0], "error_message": failed[1]}
+        hooks.tell(db, order.account_id, "video.failed", order.id)
     else:
         ledger.reserve(db, order.account_id, order.id, order.seconds)
     made = db.execute(insert(videos).values(**row).returning(*videos.c))
@@ -180,6 +182,7 @@ def stop_all_of(db: Connection, key_ids: list[str], code: str, message: str) -> 
     rows = db.execute(select(videos.c.id, videos.c.account_id, videos.c.seconds).where(theirs)).all()
     for video_id, account_id, seconds in rows:
         ledger.refund(db, account_id, video_id, seconds)
+        hooks.tell(db, account_id, "video.failed", video_id)
     end = {"status": FAILED, "error_code": code, "error_message": message, "completed_at": int(time.time()), "lease_until": None}
     db.execute(update(videos).where(theirs).values(**end, fence=videos.c.fence + 1))
     return [row[0] for row in rows]
@@ -191,4 +194,4 @@ def key_state(db: Connection, key_id: str) -> str | None:
 
 
 def _live() -> Select[Any]:
-    return select(videos).where(videos.c.deleted_at.is_(None))
+    return select(videos).where(videos.c.deleted_at.is_(None), videos.c.verb != "image")

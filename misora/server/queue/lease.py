@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, delete, or_, select, update
 from sqlalchemy.engine import CursorResult
 
 from misora.server.accounts import ledger
+from misora.server.queue import hooks
 from misora.server.queue.job import COMPLETED, FAILED, QUEUED, RUNNING, Job
 from misora.server.store.database import Store
 from misora.server.store.tables import accounts, keys, videos, workers
@@ -145,6 +146,7 @@ def _still(db: Connection, lease: Lease) -> bool:
 def _end(db: Connection, job: Job, status: str, **values: Any) -> None:
     end = {"status": status, "completed_at": int(time.time()), "lease_until": None, "worker": None, "stage": ""}
     db.execute(update(videos).where(videos.c.id == job.id).values(**end, **values, fence=videos.c.fence + 1))
+    hooks.tell(db, job.account_id, f"video.{status}", job.id)
     if status == COMPLETED:
         ledger.settle(db, job.account_id, job.id)
     else:

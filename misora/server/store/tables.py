@@ -134,3 +134,49 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
     Column("video_id", String(40)),
 )
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event_types", JSON, nullable=False),
+    Column("secret", Text, nullable=False),  # sealed with a key that is not in the database
+    Column("old_secret", Text),
+    Column("old_until", Integer),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("event_id", String(40), nullable=False),
+    Column("endpoint_id", String(40), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("video_id", String(40), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+blocked_files = Table(
+    "blocked_files",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("video_id", String(40), nullable=False),
+    Column("at", Float, nullable=False),
+)
