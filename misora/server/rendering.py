@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from misora.render.engine import Misora
     from misora.render.footage import Footage
     from misora.render.request import Request
+    from misora.trust.provenance import Signer, Story
 
 BETWEEN = 2.0  # seconds that lead from one clip to another
 PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
 SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
+ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 SHARES = {"loading": (0, 2), "drawing": (2, 70), "decoding": (70, 80), "saving": (80, 99)}  # of the time, as percent
 
 
@@ -32,6 +34,7 @@ class Renderer:
 
     def __init__(self, files: Files, models: dict[str, str]) -> None:
         self.files, self.models = files, models
+        self._sealer: Signer | None = None
         self._loaded: tuple[str, Misora] | None = None
 
     def __call__(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -48,11 +51,46 @@ class Renderer:
 
         try:
             video = render(request, engine.weights, report)
-            path = video.save(folder / VIDEO)
+            if job.verb == "image":
+                return self._picture(job, video, folder)
+            path = self._film(job, video, folder)
         except PolicyError:
             raise BlockedError(BLOCKED[1]) from None
         progress(SHARES["saving"][0], "saving")
         return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
+
+    def _film(self, job: Job, video: Any, folder: Path) -> Path:
+        """The finished video, signed before it has its name; the prompt is in it only as a hash."""
+        from misora.media.write import write_video
+        from misora.render.request import FRAME_RATE
+
+        with self._signer().sealing(folder / VIDEO, self._story(job)) as unsigned:
+            write_video(unsigned, video.stream(), getattr(video, "rate", FRAME_RATE))
+        return folder / VIDEO
+
+    def _picture(self, job: Job, video: Any, folder: Path) -> dict[str, Any]:
+        from misora.media.write import write_image
+
+        name = f"picture.{ENDINGS[job.request['format']]}"
+        with self._signer().sealing(folder / name, self._story(job)) as unsigned:
+            write_image(unsigned, next(iter(video.stream())))
+        return {"file": name, "sha256": _hash(folder / name)}
+
+    def _signer(self) -> Signer:
+        from misora.trust.provenance import Signer
+
+        if self._sealer is None:
+            self._sealer = Signer.open(self.files.data / "signing")
+        return self._sealer
+
+    def _story(self, job: Job) -> Story:
+        from misora.trust.provenance import Story
+
+        asked = job.request
+        changed = [asked[name] for name in ("video", "connect") if name in asked]
+        looked_at = [each for each in (asked.get("input_reference"), asked.get("reference"), *asked.get("characters", ())) if each]
+        parents, inputs = (tuple(self.files.path(each["file"]) for each in used) for used in (changed, looked_at))
+        return Story(job=job.id, prompt=job.prompt or "", parents=parents, inputs=inputs)
 
     def _engine(self, model: str) -> Misora:
         from misora.render.engine import load

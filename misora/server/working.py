@@ -157,7 +157,7 @@ class Worker:
 
     def _sweep(self, held: Lease, part: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
-        if jobs.get(self.store, held.job.id) is None:  # deleted meanwhile: nothing of it may stay
+        if jobs.get(self.store, held.job.id, pictures=True) is None:  # deleted meanwhile: nothing of it may stay
             self.files.erase(held.job.id)
 
     def run(self, *, idle: float = 0.25) -> None:

@@ -98,10 +98,11 @@ async def place(services: Services, request: Request, caller: Caller, order: Ord
             503, "The server is about to stop; try again shortly.", kind="server_error", code="draining", headers={"retry-after": "5"}
         )
     once = _once(request, given, order)
-    return shape.video_response(await run_in_threadpool(_place, services, services.plans[caller.plan], order, given, once, more))
+    return shape.video_response(await run_in_threadpool(place_job, services, services.plans[caller.plan], order, given, once, more))
 
 
-def _place(services: Services, plan: Plan, order: Order, given: dict[str, Any], once: jobs.Once | None, more: dict[str, Any]) -> Job:
+def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any], once: jobs.Once | None, more: dict[str, Any]) -> Job:
+    """Check the texts, store the files, put the job in the queue. Raises ApiError and what the queue raises."""
     services.files.check_room()
     verdict = services.guard.check(
         [order.prompt, given.get("negative_prompt"), *(card["prompt"] for card in given.get("storyboard") or ())]
@@ -109,7 +110,7 @@ def _place(services: Services, plan: Plan, order: Order, given: dict[str, Any], 
     blocked = verdict.verdict == "block" or (verdict.verdict == "unchecked" and plan.require_check)
     folder = f"videos/{order.id}/inputs"
     try:
-        asked = dict(more) if blocked else more | _request(services, order, given, folder)
+        asked = dict(more) if blocked else _request(services, order, given, folder) | more
         order = dataclasses.replace(order, request=asked, review="waiting" if verdict.verdict == "review" else order.review)
         job = jobs.add(services.store, order, once=once, allowance=plan.allowance, failed=BLOCKED if blocked else None)
     except BaseException:

@@ -108,9 +108,9 @@ def _check_allowance(db: Connection, order: Order, allowance: Allowance) -> None
         raise RefusedOrderError(f"Your plan's {allowance.seconds_per_month} seconds of video for this month are used up.")
 
 
-def get(store: Store, video_id: str, account_id: str | None = None) -> Job | None:
-    """The job of that name, unless it was deleted or belongs to another account."""
-    query = _live().where(videos.c.id == video_id)
+def get(store: Store, video_id: str, account_id: str | None = None, *, pictures: bool = False) -> Job | None:
+    """The job of that name, unless it was deleted or belongs to another account; pictures only where they are asked for."""
+    query = _live(pictures=pictures).where(videos.c.id == video_id)
     with store.read() as db:
         row = db.execute(query if account_id is None else query.where(videos.c.account_id == account_id)).mappings().first()
     return Job.of(row) if row is not None else None
@@ -132,10 +132,10 @@ def listing(
     return [Job.of(row) for row in rows[:limit]], len(rows) > limit
 
 
-def delete(store: Store, video_id: str, account_id: str) -> Job | None:
+def delete(store: Store, video_id: str, account_id: str, *, pictures: bool = False) -> Job | None:
     """Take a job away for good: a queued one never starts, a running one is stopped; the prompt is erased. None when there is none."""
     with store.write() as db:
-        mine = _live().where(videos.c.id == video_id, videos.c.account_id == account_id)
+        mine = _live(pictures=pictures).where(videos.c.id == video_id, videos.c.account_id == account_id)
         row = db.execute(mine.with_for_update()).mappings().first()
         if row is None:
             return None
@@ -193,5 +193,6 @@ def key_state(db: Connection, key_id: str) -> str | None:
     return db.execute(select(keys.c.state).where(keys.c.id == key_id)).scalar()
 
 
-def _live() -> Select[Any]:
-    return select(videos).where(videos.c.deleted_at.is_(None), videos.c.verb != "image")
+def _live(*, pictures: bool = False) -> Select[Any]:
+    query = select(videos).where(videos.c.deleted_at.is_(None))
+    return query if pictures else query.where(videos.c.verb != "image")
