@@ -26,7 +26,7 @@ BETWEEN = 2.0  # seconds that lead from one clip to another
 PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
 SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
 ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg"}
-SHARES = {"loading": (0, 2), "drawing": (2, 70), "decoding": (70, 80), "saving": (80, 99)}  # of the time, as percent
+SHARES = {"loading": (0, 2), "drawing": (2, 85), "saving": (85, 99)}  # of the time, as percent
 
 
 class Renderer:
@@ -46,7 +46,7 @@ class Renderer:
         request = request_of(job, self.files)
 
         def report(stage: str, done: int, total: int) -> None:
-            first, last = SHARES.get(stage, (2, 80))
+            first, last = SHARES.get(stage, (2, 85))
             progress(first + round((last - first) * done / max(1, total)), stage)
 
         try:

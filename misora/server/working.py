@@ -111,7 +111,7 @@ class Worker:
             if lost.is_set():
                 raise Stopped
             now = time.monotonic()
-            if percent != last[1] and now - last[0] >= REPORT:
+            if percent > last[1] and now - last[0] >= REPORT:
                 last[:] = [now, percent]
                 if not lease.progress(self.store, held, percent, stage):
                     raise Stopped

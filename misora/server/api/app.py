@@ -17,9 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misora.client.errors import MisoraError
 from misora.media.limits import LIMITS
-from misora.server.api import content, health, models, verbs, videos, webhooks
-from misora.server.api.auth import Handler, guarded
+from misora.server.api import admin, health, routes
+from misora.server.api.auth import guarded
 from misora.server.api.errors import ApiError, body_of
+from misora.server.api.routes import ROUTES
 from misora.server.api.services import Services
 from misora.server.files import DiskFullError
 from misora.server.queue.jobs import RefusedOrderError, ReusedKeyError
@@ -28,40 +29,30 @@ from misora.server.store.database import StoreFullError
 BODY_BYTES = LIMITS.file_bytes + 40_000_000
 log = logging.getLogger("misora.server")
 
-ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # edits, extensions and characters stand before {video_id}
-    ("POST", "/videos", videos.create, "generate"),
-    ("GET", "/videos", videos.listing, "generate"),
-    ("POST", "/videos/edits", verbs.edit, "generate"),
-    ("POST", "/videos/extensions", verbs.extend, "generate"),
-    ("POST", "/videos/characters", verbs.create_character, "generate"),
-    ("GET", "/videos/characters/{character_id}", verbs.get_character, "generate"),
-    ("GET", "/videos/{video_id}", videos.retrieve, "generate"),
-    ("DELETE", "/videos/{video_id}", videos.delete, "generate"),
-    ("GET", "/videos/{video_id}/content", content.content, "generate"),
-    ("POST", "/videos/{video_id}/remix", verbs.remix, "generate"),
-    ("POST", "/webhook_endpoints", webhooks.create, "generate"),
-    ("GET", "/webhook_endpoints", webhooks.listing, "generate"),
-    ("GET", "/webhook_endpoints/{endpoint_id}", webhooks.retrieve, "generate"),
-    ("POST", "/webhook_endpoints/{endpoint_id}", webhooks.change, "generate"),
-    ("DELETE", "/webhook_endpoints/{endpoint_id}", webhooks.delete, "generate"),
-    ("POST", "/webhook_endpoints/{endpoint_id}/rotate_secret", webhooks.rotate, "generate"),
-    ("POST", "/webhook_endpoints/{endpoint_id}/test", webhooks.test, "generate"),
-    ("GET", "/webhook_event_types", webhooks.event_types, "generate"),
-    ("GET", "/models", models.listing, "generate"),
-    ("GET", "/models/{model}", models.retrieve, "generate"),
-)
-
 
 def build(services: Services, lifespan: Any = None) -> ASGIApp:
     """The application around ``services``."""
     by_path: dict[str, dict[str, Any]] = {}
-    for method, path, handler, scope in ROUTES:
-        by_path.setdefault(f"/v1{path}", {})[method] = guarded(services, handler, scope)
-    routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
+    for route in ROUTES:
+        answer = guarded(services, route.handler, route.scope) if route.handler else _open(services, route)
+        by_path.setdefault(f"/v1{route.path}", {})[route.method] = answer
+    by_path["/metrics"] = {"GET": guarded(services, admin.metrics, "admin")}
+    made = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
     handlers: dict[Any, Any] = {HTTPException: _http_error, MisoraError: _known_error, SQLAlchemyError: _store_error}
-    app = Starlette(routes=[*routes, *health.routes(services)], exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(routes=[*made, *health.routes(services)], exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
-    return Gate(app)
+    return Gate(app, services)
+
+
+def _open(services: Services, route: routes.Route) -> Any:
+    async def endpoint(request: Request) -> Response:
+        assert route.open is not None
+        try:
+            return await route.open(services, request)
+        finally:
+            await request.close()
+
+    return endpoint
 
 
 def _by_method(methods: dict[str, Any]) -> Any:
@@ -110,8 +101,8 @@ async def _store_error(request: Request, error: Exception) -> Response:
 class Gate:
     """Around every request: an id, a ceiling on the body, the time it took, one line of log, and a 500 in the API's shape."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self.app, self.services = app, services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -145,6 +136,7 @@ class Gate:
             if not state["status"]:
                 await _as_api_error(error).response()(scope, receive, sending)
         finally:
+            self.services.answered[scope["method"], state["status"]] += 1
             key_id = scope["state"].get("key_id")
             fields = {"method": scope["method"], "path": scope["path"], "status": state["status"], "request_id": request_id, "key": key_id}
             log.info("request", extra=fields | {"ms": round((time.monotonic() - begun) * 1000)})

@@ -11,10 +11,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from misora.server.api import openapi
 from misora.server.api.services import Services
 from misora.server.store.tables import workers
 
 SEEN_SECONDS = 30.0  # a worker that was not heard of for longer does not count
+
+
+POLICY = {
+    "refused": [
+        "sexual content",
+        "anything sexual or harmful with minors",
+        "graphic violence",
+        "hate",
+        "self-harm",
+        "illicit acts",
+        "real people",
+        "political deception",
+        "third-party characters and brands",
+    ],
+    "what_happens": "A refused request becomes a failed video with the code moderation_blocked; some videos wait for a person first.",
+    "appeal": "Write to the operator of this server with the id of the video; a person decides, and the decision is in the audit log.",
+}
 
 
 def routes(services: Services) -> list[Route]:
@@ -27,7 +45,15 @@ def routes(services: Services) -> list[Route]:
         facts = await run_in_threadpool(_facts, services)
         return JSONResponse(facts, 200 if facts["ready"] else 503)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    written = openapi.page()
+
+    async def page(request: Request) -> Response:
+        return JSONResponse(written)
+
+    async def policy(request: Request) -> Response:
+        return JSONResponse(POLICY | {"unchecked": list(await run_in_threadpool(lambda: services.guard.unchecked))})
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/openapi.json", page), Route("/policy", policy)]
 
 
 def _facts(services: Services) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import hashlib
 import io
 import json
 import subprocess
@@ -19,7 +20,8 @@ from misora.media.limits import LIMITS, sniff
 from misora.server import fetch
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field
-from misora.server.files import Files
+from misora.server.api.services import Services
+from misora.server.queue import publishing
 
 PROBE_SECONDS = 30
 IMAGES, VIDEOS = ("png_pipe", "jpeg_pipe", "webp_pipe"), ("mov", "matroska")
@@ -41,13 +43,13 @@ class Input:
     seconds: float
 
 
-def take(files: Files, folder: str, value: Any, param: str, kinds: tuple[str, ...]) -> Input:
+def take(services: Services, folder: str, value: Any, param: str, kinds: tuple[str, ...]) -> Input:
     """Store what a ``source`` field holds (a file part or ``{image_url}``) in ``folder`` and check it. Raises ApiError."""
     if isinstance(value, UploadFile):
-        return _store(files, folder, value.file, param, kinds)
+        return _store(services, folder, value.file, param, kinds)
     if "file_id" in value:
         raise invalid(f"{param}.file_id", "This server has no Files API; send the picture itself, or its image_url.")
-    return _store(files, folder, io.BytesIO(_fetched(value["image_url"], f"{param}.image_url")), param, kinds)
+    return _store(services, folder, io.BytesIO(_fetched(value["image_url"], f"{param}.image_url")), param, kinds)
 
 
 def _fetched(url: str, param: str) -> bytes:
@@ -65,19 +67,29 @@ def _fetched(url: str, param: str) -> bytes:
         raise invalid(param, "The data URL holds no valid base64.") from None
 
 
-def _store(files: Files, folder: str, file: IO[bytes], param: str, kinds: tuple[str, ...]) -> Input:
+def _store(services: Services, folder: str, file: IO[bytes], param: str, kinds: tuple[str, ...]) -> Input:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size > LIMITS.file_bytes:
         raise ApiError(413, f"'{param}' has {size:,} bytes; at most {LIMITS.file_bytes:,} are taken.", param=param, code="too_large")
+    if publishing.barred(services.store, _digest(file)):
+        raise ApiError(403, "This file was reported and may not be uploaded again.", param=param, code="file_blocked")
+    file.seek(0)
     name = f"{folder}/{param.replace('.', '-')}.bin"
-    path = files.keep(name, file)
+    path = services.files.keep(name, file)
     try:
         found = probe(path, kinds)
     except MediaError as error:
         path.unlink(missing_ok=True)
         raise invalid(param, f"Invalid '{param}': {str(error).replace(path.name, 'the file')}", "invalid_file") from None
     return Input(file=name, **found)
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def probe(path: Path, kinds: tuple[str, ...]) -> dict[str, Any]:

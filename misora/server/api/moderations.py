@@ -78,5 +78,10 @@ def _result(verdict: Verdict) -> dict[str, Any]:
         "categories": found,
         "category_scores": {name: float(hit) for name, hit in found.items()},
         "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
-        "misora": {"verdict": verdict.verdict, "category": verdict.category or None, "rule": verdict.rule or None, "version": verdict.version},
+        "misora": {
+            "verdict": verdict.verdict,
+            "category": verdict.category or None,
+            "rule": verdict.rule or None,
+            "version": verdict.version,
+        },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 from misora.server.accounts.plans import Plans
 from misora.server.accounts.rates import Rates
@@ -25,3 +26,4 @@ class Services:
     secret: Secret
     rates: Rates = dataclasses.field(default_factory=Rates)
     draining: bool = False
+    answered: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)

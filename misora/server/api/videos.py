@@ -127,7 +127,7 @@ def _request(services: Services, order: Order, given: dict[str, Any], folder: st
     """What the worker has to know beside the job's own columns: numbers, texts, and the files that came along."""
     asked = {name: given[name] for name in KEPT if given.get(name) is not None}
     if (reference := given.get("input_reference")) is not None:
-        asked["input_reference"] = dataclasses.asdict(inputs.take(services.files, folder, reference, "input_reference", inputs.IMAGES))
+        asked["input_reference"] = dataclasses.asdict(inputs.take(services, folder, reference, "input_reference", inputs.IMAGES))
     if (reference := given.get("reference")) is not None:
         asked["reference"] = source(services, order.account_id, reference, folder, "reference")
     if given.get("characters"):
@@ -141,7 +141,7 @@ KEPT = ("seed", "steps", "guidance", "negative_prompt", "loop", "storyboard", "s
 def source(services: Services, account_id: str, value: Any, folder: str, param: str) -> dict[str, Any]:
     """The video that a ``source`` field means: one of the caller's own, finished, or an upload. Raises ApiError."""
     if isinstance(value, UploadFile):
-        return dataclasses.asdict(inputs.take(services.files, folder, value, param, inputs.VIDEOS))
+        return dataclasses.asdict(inputs.take(services, folder, value, param, inputs.VIDEOS))
     return made(finished(services, value["id"], account_id))
 
 

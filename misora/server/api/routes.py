@@ -1,0 +1,86 @@
+"""Every route in one table: method, path, handler, scope, and the fields and answer that its page in OpenAPI shows; it knows no logic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from misora.server.api import admin, content, images, models, moderations, studio, verbs, videos, webhooks
+from misora.server.api.auth import Handler
+from misora.server.api.fields import Field
+from misora.server.api.services import Services
+
+Open = Callable[[Services, Request], Awaitable[Response]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Route:
+    """One route. ``open`` needs no key. ``answer`` names a schema of OpenAPI, or a media type with a stroke."""
+
+    method: str
+    path: str
+    handler: Handler | None = None
+    open: Open | None = None
+    scope: str = "generate"
+    body: tuple[Field, ...] | None = None
+    query: tuple[str, ...] = ()
+    answer: str = "Object"
+
+
+def _route(method: str, path: str, handler: Handler, answer: str = "Object", body: tuple[Field, ...] | None = None, **more: Any) -> Route:
+    return Route(method=method, path=path, handler=handler, answer=answer, body=body, **more)
+
+
+PAGE = ("after", "limit", "order")
+ROUTES = (  # edits, extensions and characters stand before {video_id}
+    _route("POST", "/videos", videos.create, "Video", videos.CREATE),
+    _route("GET", "/videos", videos.listing, "VideoList", query=PAGE),
+    _route("POST", "/videos/edits", verbs.edit, "Video", verbs.EDIT),
+    _route("POST", "/videos/extensions", verbs.extend, "Video", verbs.EXTEND),
+    _route("POST", "/videos/characters", verbs.create_character, "Character", verbs.CHARACTER),
+    _route("GET", "/videos/characters/{character_id}", verbs.get_character, "Character"),
+    _route("GET", "/videos/{video_id}", videos.retrieve, "Video"),
+    _route("DELETE", "/videos/{video_id}", videos.delete, "Deleted"),
+    _route("GET", "/videos/{video_id}/content", content.content, "video/mp4", query=("variant",)),
+    _route("POST", "/videos/{video_id}/remix", verbs.remix, "Video", verbs.REMIX),
+    _route("POST", "/images/generations", images.generate, body=images.GENERATE),
+    _route("POST", "/moderations", moderations.create, body=()),
+    _route("POST", "/webhook_endpoints", webhooks.create, body=webhooks.ENDPOINT),
+    _route("GET", "/webhook_endpoints", webhooks.listing, query=("after", "limit")),
+    _route("GET", "/webhook_endpoints/{endpoint_id}", webhooks.retrieve),
+    _route("POST", "/webhook_endpoints/{endpoint_id}", webhooks.change, body=webhooks.CHANGES),
+    _route("DELETE", "/webhook_endpoints/{endpoint_id}", webhooks.delete),
+    _route("POST", "/webhook_endpoints/{endpoint_id}/rotate_secret", webhooks.rotate, body=(webhooks.KEEP_OLD,)),
+    _route("POST", "/webhook_endpoints/{endpoint_id}/test", webhooks.test, body=webhooks.TRY),
+    _route("GET", "/webhook_event_types", webhooks.event_types),
+    _route("GET", "/models", models.listing),
+    _route("GET", "/models/{model}", models.retrieve),
+    _route("GET", "/misora/videos/{video_id}", studio.retrieve),
+    _route("GET", "/misora/videos/{video_id}/events", studio.events, "text/event-stream"),
+    _route("POST", "/misora/videos/{video_id}/link", studio.link, body=studio.LINK),
+    _route("POST", "/misora/videos/{video_id}/publish", studio.publish, scope="publish"),
+    _route("POST", "/misora/videos/{video_id}/unpublish", studio.unpublish, scope="publish"),
+    Route(
+        method="GET",
+        path="/misora/links/{video_id}",
+        open=studio.follow,
+        query=("until", "variant", "key", "signature"),
+        answer="video/mp4",
+    ),
+    Route(method="GET", path="/misora/feed", open=studio.feed, query=("before",)),
+    Route(method="GET", path="/misora/feed/{video_id}/content", open=studio.feed_content, query=("variant",), answer="video/mp4"),
+    Route(method="POST", path="/misora/feed/{video_id}/report", open=studio.report, body=studio.REPORT),
+    _route("GET", "/misora/usage", admin.usage),
+    _route("GET", "/misora/keys", admin.list_keys, scope="admin"),
+    _route("POST", "/misora/keys", admin.create_key, body=admin.NEW_KEY, scope="admin"),
+    _route("POST", "/misora/keys/end", admin.end_keys, body=admin.ENDING, scope="admin"),
+    _route("GET", "/misora/review", admin.review, scope="admin"),
+    _route("POST", "/misora/review/{video_id}", admin.decide, body=admin.DECISION, scope="admin"),
+    _route("GET", "/misora/review/{video_id}/content", admin.review_content, "video/mp4", scope="admin", query=("variant",)),
+    _route("GET", "/misora/audit", admin.audit_log, scope="admin", query=("before", "limit")),
+    _route("GET", "/misora/workers", admin.list_workers, scope="admin"),
+)

@@ -1,0 +1,177 @@
+"""What a studio needs of one's own videos beyond the contract: place in the queue, events, links, publication; it knows no SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.parse
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from misora.server.accounts import keys
+from misora.server.accounts.keys import Caller
+from misora.server.api import bodies, content, shape
+from misora.server.api.errors import ApiError, invalid, no_video
+from misora.server.api.fields import Field, check
+from misora.server.api.services import Services
+from misora.server.api.videos import owned
+from misora.server.queue import jobs, publishing
+from misora.server.queue.job import Job
+
+LOOK = 0.4  # seconds between two looks at a job, and at the key that watches it
+LINK_SECONDS = 3600
+LINK = (
+    Field(name="seconds", kind="integer", says="How long the link works.", least=1, most=7 * 24 * 3600),
+    Field(name="variant", kind="choice", says="Which file.", choices=tuple(content.VARIANTS)),
+)
+
+
+async def retrieve(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /misora/videos/{id}: the video with its place in the queue, its stage, its parents and its review."""
+    return JSONResponse(await run_in_threadpool(_facts, services, await owned(services, request, caller)))
+
+
+def _facts(services: Services, job: Job) -> dict[str, Any]:
+    named = [job.request[name] for name in ("video", "connect", "reference") if isinstance(job.request.get(name), dict)]
+    parents = [each["id"] for each in named if "id" in each]
+    state = {
+        "verb": job.verb,
+        "stage": job.stage,
+        "position": jobs.place(services.store, job),
+        "attempts": job.attempts,
+        "parents": parents,
+    }
+    shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
+    return shape.video(job) | {"misora": state | shown}
+
+
+async def events(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /misora/videos/{id}/events: every change of the video until it is finished, as server-sent events."""
+    job = await owned(services, request, caller)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(_stream(services, job, caller), media_type="text/event-stream", headers=headers)
+
+
+async def _stream(services: Services, job: Job, caller: Caller) -> AsyncIterator[str]:
+    said, spoke = "", time.monotonic()
+    while not services.draining:
+        now = await run_in_threadpool(jobs.get, services.store, job.id, caller.account_id)
+        if now is None or not await run_in_threadpool(keys.working, services.store, caller.key_id):
+            yield "event: end\ndata: {}\n\n"
+            return
+        told = json.dumps(await run_in_threadpool(_facts, services, now))
+        if told != said:
+            said, spoke = told, time.monotonic()
+            yield f"event: video\ndata: {told}\n\n"
+        elif time.monotonic() - spoke > 15:
+            spoke = time.monotonic()
+            yield ": still here\n\n"
+        if now.finished:
+            return
+        await asyncio.sleep(LOOK)
+
+
+async def link(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/videos/{id}/link: an address that opens without a header until it expires or the key is revoked."""
+    job = await owned(services, request, caller)
+    content.check_ready(job)
+    given = check(await bodies.read(request), LINK)
+    until, variant = int(time.time()) + given.get("seconds", LINK_SECONDS), given.get("variant", "video")
+    query = {"until": str(until), "variant": variant, "key": caller.key_id}
+    query["signature"] = services.secret.sign(_signed_text(job.id, query))
+    base = f"{request.url.scheme}://{request.url.netloc}"
+    return JSONResponse({"url": f"{base}/v1/misora/links/{job.id}?{urllib.parse.urlencode(query)}", "expires_at": until})
+
+
+def _signed_text(video_id: str, query: dict[str, str]) -> str:
+    return "\n".join((video_id, query["until"], query["variant"], query["key"]))
+
+
+async def follow(services: Services, request: Request) -> Response:
+    """GET /misora/links/{id}: the file behind a signed link; no key needed."""
+    query = {name: request.query_params.get(name, "") for name in ("until", "variant", "key", "signature")}
+    name = request.path_params["video_id"]
+    gone = ApiError(404, "This link does not work, or not any more; ask for a new one.", code="link_expired")
+    if "\0" in name or not services.secret.signed(_signed_text(name, query), query["signature"]) or int(query["until"]) < time.time():
+        raise gone
+    job = await run_in_threadpool(jobs.get, services.store, name)
+    if job is None or not await run_in_threadpool(keys.working, services.store, query["key"]):
+        raise gone
+    content.check_ready(job)
+    return await content.send(services, request, job, query["variant"], query["key"])
+
+
+async def publish(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/videos/{id}/publish: into the public feed, once it is finished and approved."""
+    job = await owned(services, request, caller)
+    content.check_ready(job)
+    if job.hidden_at is not None:
+        raise ApiError(403, f"Video with id '{job.id}' was reported and is hidden.", code="hidden")
+    await run_in_threadpool(publishing.publish, services.store, job, caller.key_id, shown=True)
+    return await _again(services, job)
+
+
+async def unpublish(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/videos/{id}/unpublish: out of the public feed."""
+    job = await owned(services, request, caller)
+    await run_in_threadpool(publishing.publish, services.store, job, caller.key_id, shown=False)
+    return await _again(services, job)
+
+
+async def _again(services: Services, job: Job) -> Response:
+    now = await run_in_threadpool(jobs.get, services.store, job.id)
+    if now is None:
+        raise no_video(job.id)
+    return JSONResponse(await run_in_threadpool(_facts, services, now))
+
+
+async def feed(services: Services, request: Request) -> Response:
+    """GET /misora/feed: what was published, for everybody."""
+    query = request.query_params
+    text = query.get("before", "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 15):
+        raise invalid("before", "Give the published_at of the last video of the page before.")
+    rows = await run_in_threadpool(publishing.feed, services.store, limit=21, before=int(text) if text else None)
+    shown = [_public(job) for job in rows[:20]]
+    return JSONResponse(shape.page(shown, len(rows) > 20))
+
+
+def _public(job: Job) -> dict[str, Any]:
+    kept = {name: value for name, value in shape.video(job).items() if name in ("id", "object", "size", "seconds", "prompt")}
+    return kept | {"published_at": job.published_at, "remixed_from_video_id": job.remixed_from}
+
+
+async def feed_content(services: Services, request: Request) -> Response:
+    """GET /misora/feed/{id}/content: a published file."""
+    name, variant = request.path_params["video_id"], request.query_params.get("variant", "video")
+    job = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
+    if job is None or variant not in content.VARIANTS:
+        raise no_video(name)
+    content.check_ready(job)
+    return await content.send(services, request, job, variant, job.key_id)
+
+
+REPORT = (Field(name="reason", kind="text", says="What is wrong with it.", required=True, least=1, most=2000),)
+REPORTS_PER_MINUTE = 10
+
+
+async def report(services: Services, request: Request) -> Response:
+    """POST /misora/feed/{id}/report: hides the video at once, for a person to look at."""
+    who = request.client.host if request.client else "nobody"
+    rate = services.rates.take(f"report {who}", REPORTS_PER_MINUTE)
+    if not rate.allowed:
+        raise ApiError(
+            429, "Too many reports from this address; wait a little.", kind="requests", code="rate_limit_exceeded", headers=rate.headers()
+        )
+    given = check(await bodies.read(request), REPORT)
+    name = request.path_params["video_id"]
+    job = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
+    if job is None:
+        raise no_video(name)
+    await run_in_threadpool(publishing.report, services.store, job, given["reason"])
+    return JSONResponse({"id": job.id, "hidden": True})

@@ -1,0 +1,76 @@
+"""Review and publication: two states beside the job's own; a report hides at once; it knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from misora.server.accounts.keys import note
+from misora.server.queue.job import COMPLETED, Job
+from misora.server.store.database import Store
+from misora.server.store.tables import blocked_files, keys, reports, videos
+
+SEEN = (videos.c.published_at.is_not(None), videos.c.hidden_at.is_(None), videos.c.deleted_at.is_(None), videos.c.folder.is_not(None))
+
+
+def waiting(store: Store, limit: int) -> list[Job]:
+    """The finished videos that a person has to look at, oldest first."""
+    query = select(videos).where(videos.c.review == "waiting", videos.c.status == COMPLETED, videos.c.deleted_at.is_(None))
+    with store.read() as db:
+        return [Job.of(row) for row in db.execute(query.order_by(videos.c.seq).limit(limit)).mappings()]
+
+
+def decide(store: Store, video_id: str, decision: str, actor: str) -> bool:
+    """Approve or refuse; a refused video is no longer published. False when there is none to decide on."""
+    assert decision in ("approved", "refused"), decision
+    values: dict[str, Any] = {"review": decision} | ({"published_at": None} if decision == "refused" else {})
+    with store.write() as db:
+        done = db.execute(update(videos).where(videos.c.id == video_id, videos.c.deleted_at.is_(None)).values(**values))
+        if done.rowcount:
+            note(db, actor, f"review.{decision}", video_id, {})
+    return done.rowcount == 1
+
+
+def publish(store: Store, job: Job, actor: str, *, shown: bool) -> None:
+    """Put a video into the public feed, or take it out."""
+    with store.write() as db:
+        db.execute(update(videos).where(videos.c.id == job.id).values(published_at=int(time.time()) if shown else None))
+        note(db, actor, "published" if shown else "unpublished", job.id, {})
+
+
+def feed(store: Store, *, limit: int, before: int | None = None) -> list[Job]:
+    """What everybody may see, newest first: published, not hidden, made with a key that was not revoked."""
+    query = select(videos).join(keys, keys.c.id == videos.c.key_id).where(*SEEN, keys.c.state != "revoked")
+    if before is not None:
+        query = query.where(videos.c.published_at < before)
+    with store.read() as db:
+        return [
+            Job.of(row) for row in db.execute(query.order_by(videos.c.published_at.desc(), videos.c.seq.desc()).limit(limit)).mappings()
+        ]
+
+
+def published(store: Store, video_id: str) -> Job | None:
+    """One video of the feed."""
+    query = select(videos).join(keys, keys.c.id == videos.c.key_id).where(*SEEN, keys.c.state != "revoked", videos.c.id == video_id)
+    with store.read() as db:
+        row = db.execute(query).mappings().first()
+    return Job.of(row) if row is not None else None
+
+
+def report(store: Store, job: Job, reason: str) -> None:
+    """Somebody objects: the video is hidden now, and its file may not be uploaded again."""
+    with store.write() as db:
+        db.execute(insert(reports).values(video_id=job.id, reason=reason, at=time.time()))
+        db.execute(update(videos).where(videos.c.id == job.id).values(hidden_at=int(time.time()), review="waiting"))
+        digest = job.facts.get("sha256")
+        if digest and db.execute(select(blocked_files.c.sha256).where(blocked_files.c.sha256 == digest)).first() is None:
+            db.execute(insert(blocked_files).values(sha256=digest, video_id=job.id, at=time.time()))
+        note(db, "public", "reported", job.id, {})
+
+
+def barred(store: Store, digest: str) -> bool:
+    """Whether a file of this hash was reported."""
+    with store.read() as db:
+        return db.execute(select(blocked_files.c.sha256).where(blocked_files.c.sha256 == digest)).first() is not None

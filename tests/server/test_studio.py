@@ -1,0 +1,127 @@
+"""Beyond the contract: keys, review, the feed, links, events, moderations, pictures, OpenAPI; it knows nothing of rendering."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from misora.server.accounts import keys
+from misora.server.accounts.plans import Plan, Plans
+from misora.server.api.routes import ROUTES
+from misora.server.guard import BLOCKED, Guard, Verdict
+from misora.server.queue import jobs
+from tests.server.shop import FILM, Shop, new_key
+from tests.server.test_content import ask, finished
+
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One server, with an operator's key at hand."""
+    plans = Plans({"reviewed": Plan(review=True)})
+    with Shop(tmp_path_factory.mktemp("shop"), plans=plans) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def admin(shop: Shop) -> str:
+    """The operator's secret."""
+    return new_key(shop.store, "operator", scopes="generate publish admin").secret
+
+
+def told(shop: Shop, method: str, path: str, body: object = None, secret: str | None = None) -> tuple[int, dict[str, object]]:
+    """A request and its JSON."""
+    code, _, text = ask(shop, method, path, body, secret)
+    return code, json.loads(text)
+
+
+def test_review_then_publication_then_a_report(shop: Shop, admin: str) -> None:
+    key = new_key(shop.store, "author", plan="reviewed", scopes="generate publish")
+    name = finished(shop, key.secret)
+    assert told(shop, "POST", f"/v1/misora/videos/{name}/publish", secret=key.secret)[0] == 403
+    assert [each["id"] for each in told(shop, "GET", "/v1/misora/review", secret=admin)[1]["data"]] == [name]  # type: ignore[attr-defined]
+    assert told(shop, "POST", f"/v1/misora/review/{name}", {"decision": "approved"}, key.secret)[0] == 403
+    assert told(shop, "POST", f"/v1/misora/review/{name}", {"decision": "approved"}, admin)[0] == 200
+    assert told(shop, "POST", f"/v1/misora/videos/{name}/publish", secret=key.secret)[0] == 200
+    assert name in str(told(shop, "GET", "/v1/misora/feed")[1]) and ask(shop, "GET", f"/v1/misora/feed/{name}/content")[2] == FILM
+    assert told(shop, "POST", f"/v1/misora/feed/{name}/report", {"reason": "it shows me"})[1]["hidden"]
+    assert name not in str(told(shop, "GET", "/v1/misora/feed")[1]) and ask(shop, "GET", f"/v1/misora/feed/{name}/content")[0] == 404
+    actions = [line["action"] for line in told(shop, "GET", "/v1/misora/audit", secret=admin)[1]["data"]]  # type: ignore[attr-defined]
+    assert actions[:3] == ["reported", "published", "review.approved"]
+
+
+def test_a_link_opens_without_a_key_until_the_key_is_revoked(shop: Shop) -> None:
+    key = new_key(shop.store, "linker")
+    name = finished(shop, key.secret)
+    url = str(told(shop, "POST", f"/v1/misora/videos/{name}/link", {"seconds": 60}, key.secret)[1]["url"]).removeprefix(shop.url)
+    assert ask(shop, "GET", url, secret="none")[2] == FILM
+    assert ask(shop, "GET", url.replace("video&", "thumbnail&"))[0] == 404
+    keys.revoke(shop.store, key_id=key.id)
+    assert ask(shop, "GET", url)[0] == 404
+
+
+def test_events_follow_a_video_to_its_end(shop: Shop) -> None:
+    name = json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"})[2])["id"]
+    code, headers, text = ask(shop, "GET", f"/v1/misora/videos/{name}/events")
+    last = json.loads(text.decode().strip().split("data: ")[-1])
+    assert code == 200 and headers["content-type"].startswith("text/event-stream") and last["status"] == "completed"
+    assert last["misora"]["position"] == 0
+
+
+def test_keys_are_made_and_ended_over_http(shop: Shop, admin: str) -> None:
+    made = told(shop, "POST", "/v1/misora/keys", {"name": "new", "group": "spring"}, admin)[1]
+    assert told(shop, "GET", "/v1/videos", secret=str(made["key"]))[0] == 200
+    assert str(made["key"]) not in str(told(shop, "GET", "/v1/misora/keys", secret=admin)[1])
+    assert told(shop, "POST", "/v1/misora/keys/end", {"action": "revoke", "group": "spring"}, admin)[1]["changed"] == [made["id"]]
+    assert told(shop, "GET", "/v1/videos", secret=str(made["key"]))[0] == 401
+    assert told(shop, "POST", "/v1/misora/keys", {"name": "x"})[0] == 403
+
+
+def test_the_operator_sees_use_workers_and_metrics(shop: Shop, admin: str) -> None:
+    finished(shop)
+    assert told(shop, "GET", "/v1/misora/usage")[1]["seconds"] and not told(shop, "GET", "/v1/misora/usage")[1]["accounts"]
+    assert told(shop, "GET", "/v1/misora/usage", secret=admin)[1]["accounts"]
+    assert told(shop, "GET", "/v1/misora/workers", secret=admin)[1]["data"]
+    assert b'misora_jobs{status="completed"}' in ask(shop, "GET", "/metrics", secret=admin)[2] and ask(shop, "GET", "/metrics")[0] == 403
+
+
+def test_what_the_policy_blocks_fails_with_the_contracts_code(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = Verdict(verdict="block", category="violence", rule="r", version="1")
+    monkeypatch.setattr(shop.services, "guard", Guard(lambda text: verdict))
+    with openai.OpenAI(base_url=f"{shop.url}/v1", api_key=shop.key.secret, _strict_response_validation=True) as client:
+        video = client.videos.create_and_poll(prompt="x")
+        assert video.status == "failed" and video.error and (video.error.code, video.error.message) == BLOCKED
+        judged = client.moderations.create(input=["a", "b"])
+        assert [result.flagged for result in judged.results] == [True, True] and judged.results[0].categories.violence
+
+
+def test_a_check_that_fails_is_a_block(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop.services, "guard", Guard(lambda text: 1 / 0))
+    name = json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"})[2])["id"]
+    job = jobs.get(shop.store, name)
+    assert job is not None and job.error_code == "moderation_blocked"
+
+
+def test_a_picture_comes_back_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def picture(job, folder, progress):  # type: ignore[no-untyped-def]
+        (folder / "picture.png").write_bytes(FILM)
+        return {"file": "picture.png"}
+
+    monkeypatch.setattr(shop, "render", picture)
+    with openai.OpenAI(base_url=f"{shop.url}/v1", api_key=shop.key.secret, _strict_response_validation=True) as client:
+        made = client.images.generate(prompt="a ball", n=2, size="512x512")
+        assert made.data is not None and len(made.data) == 2 and made.data[0].b64_json
+        assert all(video.id.startswith("video_") and video.seconds != "0" for video in client.videos.list())
+
+
+def test_the_page_names_every_route(shop: Shop) -> None:
+    page = told(shop, "GET", "/openapi.json")[1]
+    paths: dict[str, dict[str, object]] = page["paths"]  # type: ignore[assignment]
+    assert all(route.method.lower() in paths[f"/v1{route.path}"] for route in ROUTES)
+    names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]  # type: ignore[index]
+    assert len(names) == len(set(names))
+    assert ask(shop, "GET", "/healthz")[0] == 200
