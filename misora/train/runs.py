@@ -34,7 +34,7 @@ from misora.train.loop import Budget, Look, train
 from misora.train.painter import PainterRecipe, train_painter
 from misora.train.painter import tiny as tiny_painter
 from misora.train.painter_samples import painter_samples
-from misora.train.pretrain import Pretrainer
+from misora.train.pretrain import Pretrainer, PretrainRecipe
 from misora.train.recipes import CONTINUING, HELD_OUT, RECIPES
 from misora.train.samples import PROMPTS, draw_samples, sheet
 from misora.train.text import ReadingConfig, accuracy, pretrain_text, save_text
@@ -165,10 +165,17 @@ def _one_of_several(rank: int, folder: Path, wish: Wish, meet: str) -> None:
     _transformer(folder, wish)
 
 
-def _transformer(folder: Path, wish: Wish) -> str:
+def recipe_of(wish: Wish) -> PretrainRecipe:
+    """The transformer's recipe as wished for. Raises UsageError."""
     if wish.recipe not in RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the transformer; take one of {', '.join(RECIPES)}.")
-    recipe, device = RECIPES[wish.recipe](), device_of(wish.device)
+    if wish.cool and wish.steps is None:
+        raise UsageError("Rates can fall only towards a known end; give --steps beside --cool.")
+    return dataclasses.replace(RECIPES[wish.recipe](), last=wish.steps if wish.cool else None)
+
+
+def _transformer(folder: Path, wish: Wish) -> str:
+    recipe, device = recipe_of(wish), device_of(wish.device)
     model = weights.folder_of(wish.model, ("autoencoder", "text"))
     autoencoder, hash = weights.load_autoencoder(model)
     recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, channels=autoencoder.config.channels))

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from misora.client.errors import CheckpointError
+from misora.client.errors import CheckpointError, UsageError
 from misora.data.loader import Loader, Serving
 from misora.data.shards import Record, write_shard
 from misora.model.text import TextConfig, TextEncoder
+from misora.train import runs
 from misora.train.loop import Budget, train
 from misora.train.pretrain import Pretrainer, flops
 from misora.train.recipes import CLIPS, RECIPES, STILLS, tiny
@@ -77,6 +78,13 @@ def test_every_recipe_names_a_share_for_each_serving() -> None:
     for recipe in (make() for make in RECIPES.values()):
         assert abs(sum(serving.share for serving in recipe.servings) - 1) < 1e-9
         assert flops(recipe.config, 66) < flops(recipe.config, 67)
+
+
+def test_rates_fall_where_that_is_asked_for() -> None:
+    assert runs.recipe_of(runs.Wish(steps=500, cool=True)).last == 500
+    assert runs.recipe_of(runs.Wish(steps=500)).last is None
+    with pytest.raises(UsageError, match="--steps"):
+        runs.recipe_of(runs.Wish(cool=True))
 
 
 def test_cuts_references_masks_and_cards_are_learned_from(tmp_path: Path) -> None:
