@@ -23,6 +23,7 @@ from misora.cli import (
     policy,
     remix,
     serve,
+    simulate,
     storyboard,
     train,
     worker,
@@ -30,7 +31,7 @@ from misora.cli import (
 )
 from misora.client.errors import MisoraError, UsageError
 
-DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard)
+DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard, simulate)
 VERBS = (*DRAWING, serve, worker, keys, policy, train, world, evals, models)
 INTERRUPTED = 130
 

@@ -156,3 +156,29 @@ def test_styles_and_cameras_are_words_that_the_weights_know() -> None:
     )
     assert dressed("赤い球が転がる。", camera="zoom in") == "赤い球が転がる。カメラがズームインする。"
     assert dressed("a ball", camera="from a drone") == "a ball, from a drone" and dressed("a ball") == "a ball"
+
+
+def test_a_scene_is_a_sentence_or_a_graph(tmp_path: Path) -> None:
+    from misora.cli.simulate import scene_of
+    from misora.client.errors import UsageError
+
+    graph, told = scene_of("a red ball rolls to the left", 2.0)
+    assert graph.cards[0].end == 2.0 and told == "a red ball rolls to the left"
+    (tmp_path / "scene.json").write_text(graph.to_json())
+    again, told = scene_of(str(tmp_path / "scene.json"), 2.0)
+    assert again == graph and "red" in told
+    for wrong, says in (("a lion sleeps", "colour and a shape"), (str(tmp_path / "none.json"), "cannot be read")):
+        with pytest.raises(UsageError, match=says):
+            scene_of(wrong, 2.0)
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(UsageError, match="no scene graph"):
+        scene_of(str(tmp_path / "bad.json"), 2.0)
+
+
+@pytest.mark.slow
+def test_physics_moves_a_scene_and_the_model_draws_it(here: Path, model: str) -> None:
+    flags = ("--seconds", "1", "--size", "112x64", "--steps", "1", "--seed", "0", "--model", model)
+    assert main(["simulate", "a red ball rolls to the right", "--out", "own.mp4", "--render-only", *flags]) == 0
+    assert main(["simulate", "a red ball rolls to the right", "--out", "new.mp4", *flags]) == 0
+    own, new = read_video("own.mp4")[0], read_video("new.mp4")[0]
+    assert own.shape == new.shape == (24, 64, 112, 3) and not torch.equal(own, new)
