@@ -57,11 +57,15 @@ class Cut(Video):
     def stream(self) -> Iterator[Tensor]:
         """The delivered frames [h, w, 3] uint8 RGB one by one, each made only when its turn comes."""
         native = iter(self.native)
+        first = list(itertools.islice(native, 1))
+        native = itertools.chain(first, native)
         before: tuple[Tensor, Tensor] | None = None  # the last given frame, and how the network sees it
         for shot in self.shots:
             for _ in itertools.islice(native, shot.skip):
                 pass
-            drawn = itertools.islice(native, shot.drawn)
+            drawn: Iterator[Tensor] = itertools.islice(native, shot.drawn)
+            if shot is self.shots[-1]:  # what the last half-way frame moves towards
+                drawn = itertools.chain(drawn, first if self.request.loop else itertools.islice(native, 1))
             if shot.own is not None and shot.mask is None:
                 seen = list(drawn)[-1:]
                 yield from shot.own

@@ -29,5 +29,5 @@ def render(request: Request, weights: Weights, progress: Progress = lambda stage
     native = Native(request, work, weights, progress)
     frames: Tensor | Native = native
     if len(native.kinds) <= SHORT:
-        frames = torch.stack(list(native))[: sum(shot.skip + shot.drawn for shot in work.shots)]  # t 3 h w
-    return Cut(request=request, native=frames, shots=work.shots, rate=work.rate, source=native, painter=weights.painter)
+        frames = torch.stack(list(native))[: sum(shot.skip + shot.drawn for shot in work.shots) + 1]  # t 3 h w
+    return Cut(request=request, native=frames, painter=weights.painter, shots=work.shots, rate=work.rate, source=native)

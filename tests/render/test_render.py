@@ -46,10 +46,11 @@ def test_prompt_and_negative_prompt_matter(engine: Misora) -> None:
     assert not torch.equal(made("a red ball"), made("a red ball", "a blue cube"))
 
 
-@pytest.mark.parametrize(("seconds", "native"), [(0.0, 1), (0.05, 1), (0.5, 6), (1.0, 12)])
-def test_a_clip_is_as_long_as_asked(engine: Misora, seconds: float, native: int) -> None:
+@pytest.mark.parametrize(("seconds", "native"), [(0.0, 1), (0.05, 1), (0.5, 7), (1.0, 13)])
+def test_a_clip_is_as_long_as_asked_and_has_a_frame_to_move_towards(engine: Misora, seconds: float, native: int) -> None:
     video = engine.generate("a red ball", seconds=seconds, steps=1, aspect="1:1")
     assert video.native.shape == (native, 3, 128, 128)
+    assert len(video.frames) == max(1, round(24 * seconds))
 
 
 def test_kinds_cover_the_frames() -> None:
