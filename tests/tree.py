@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE_FOLDERS = ("misora", "tests", "bench", "runs", "docs")
+CODE_FOLDERS = ("misora", "sora_api", "tests", "bench", "runs", "docs")
 
 
 @functools.cache

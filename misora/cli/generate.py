@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from misora.cli import common
+from misora.cli import common, remote
 from misora.client.errors import UsageError
 
 
@@ -14,6 +14,7 @@ def add_parser(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser("generate", help="make a video from a sentence")
     common.add_flags(parser)
     common.add_seconds(parser, "length")
+    remote.add_flag(parser)
     parser.set_defaults(run=run, computes=True)
 
 
@@ -21,4 +22,7 @@ def run(args: argparse.Namespace) -> None:
     """Make the video and say where it is. Raises MisoraError."""
     if args.seconds == 0:
         raise UsageError("A video of 0 seconds is a picture; use `misora image`.")
+    if args.server:
+        remote.make(args)
+        return
     common.make(args, args.seconds, common.VIDEOS)

@@ -1,1 +1,1 @@
-"""What a caller of Misora sees: the error tree; this room knows no torch and no network."""
+"""What a caller of Misora sees: the error tree, wire types, ``Client`` and ``AsyncClient``; this room knows no torch and no library."""

@@ -7,6 +7,7 @@
     ├── MissingExtraError        an optional part of Misora is not installed
     ├── PolicyError              refused: what may not be made, or a check that is required and not set up
     ├── ProvenanceError          a signature that cannot be made, or a source whose signature does not hold
+    ├── ServerError              a Misora server refused, failed, or could not be reached
     └── GenerationError          sampling or decoding could not be completed
 
 A user's mistake is a subclass with a one-sentence message that says what to do next; an ``assert`` is our own bug.
@@ -43,6 +44,23 @@ class PolicyError(MisoraError):
 
 class ProvenanceError(MisoraError):
     """A file cannot be signed, or a source's own signature does not hold."""
+
+
+class ServerError(MisoraError):
+    """A server's answer that is no success: ``status`` (0 where none came), ``code``, ``param``, ``request_id``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.request_id, self.retry_after = status, code, param, request_id, retry_after
 
 
 class GenerationError(MisoraError):
