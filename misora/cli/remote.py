@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from misora.client.errors import UsageError
-from misora.client.wire import DEFAULT_SIZE, Video
+
+if TYPE_CHECKING:
+    from misora.client.wire import Video
 
 ONLY_HERE = ("style", "camera", "reference", "enhance", "enhance_with")
 NAMES = {"seed": "seed", "steps": "steps", "guidance": "guidance", "negative": "negative_prompt", "size": "size"}
@@ -24,6 +27,7 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
 def make(args: argparse.Namespace) -> None:
     """Ask the server, wait, fetch the file, say where it is. Raises MisoraError."""
     from misora.client.http import Client
+    from misora.client.wire import DEFAULT_SIZE
 
     for name in ONLY_HERE:
         if getattr(args, name, None):
