@@ -1,8 +1,18 @@
-"""Settings that every test shares: the same examples at every run and no deadline; it knows nothing of any room."""
+"""Settings that every test shares: the same examples, no deadline, certificates away from home; it knows nothing of any room."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import hypothesis
+import pytest
 
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield

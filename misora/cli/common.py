@@ -78,6 +78,7 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
             print(f"misora: {notice}", file=sys.stderr)
         if request.asked:
             print(f"misora: expanded to: {request.prompt}", file=sys.stderr)
+    warn_of_no_signature(args.quiet)
     start = time.monotonic()
     with _notices(quiet=args.quiet):
         for out, one, video in zip(outs, requests, _videos(requests, outs, args), strict=True):
@@ -136,6 +137,14 @@ def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *
 def _numbered(out: Path | None, number: int, variations: int) -> Path | None:
     """``ball.mp4`` as ``ball-1.mp4`` … where there are several."""
     return out.with_name(f"{out.stem}-{number + 1}{out.suffix}") if out and variations > 1 else out
+
+
+def warn_of_no_signature(quiet: bool) -> None:
+    """Say on standard error when files cannot be signed here; where they can, make sure of it before the work. Raises ProvenanceError."""
+    from misora.render.seal import signer_here
+
+    if signer_here() is None and not quiet:
+        print("misora: the file will carry no signature and no watermark; install misora[sign] for both", file=sys.stderr)
 
 
 def warn_of_unknown_words(prompt: str) -> None:

@@ -26,13 +26,14 @@ from misora.cli import (
     simulate,
     storyboard,
     train,
+    verify,
     worker,
     world,
 )
 from misora.client.errors import MisoraError, UsageError
 
 DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard, simulate)
-VERBS = (*DRAWING, serve, worker, keys, policy, train, world, evals, models)
+VERBS = (*DRAWING, serve, worker, keys, verify, policy, train, world, evals, models)
 INTERRUPTED = 130
 
 

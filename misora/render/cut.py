@@ -16,6 +16,7 @@ from torch import Tensor
 from misora.media.write import IMAGES, write_image, write_video
 from misora.render.footage import write_latents
 from misora.render.request import FRAME_RATE, NATIVE_RATE
+from misora.render.seal import sealed
 from misora.render.video import Video, deliver
 
 if TYPE_CHECKING:
@@ -100,9 +101,12 @@ class Cut(Video):
 
     def save(self, path: str | Path) -> Path:
         """Write the file; its ending picks the kind (.mp4 .mov .gif, or the first frame as .png .jpg .webp). Raises MediaError."""
-        if Path(path).suffix.lower() in IMAGES:
-            return write_image(path, next(self.stream()))
-        return write_video(path, self.stream(), self.rate, notes=self.notes())
+        with sealed(path, self.request) as (unsigned, mark):
+            if Path(path).suffix.lower() in IMAGES:
+                write_image(unsigned, next(mark(self.stream())))
+            else:
+                write_video(unsigned, mark(self.stream()), self.rate, notes=self.notes())
+        return Path(path)
 
     def notes(self) -> dict[str, str]:
         """What the file says of itself: the prompt as it was drawn, and how; sizes are those before painting."""

@@ -34,6 +34,7 @@ class Footage:
     name: str = "the clip"
     latents: Tensor | None = None  # [1, c, t, h, w]
     kinds: str = ""
+    path: Path | None = None  # where it came from, so that the file made of it can name it
     code: str = ""  # hash of the autoencoder that made the latents
 
     @property
@@ -54,7 +55,7 @@ class Footage:
 def load_clip(path: str | Path) -> Footage:
     """A stranger's clip or image, decoded apart, with its latents where it has some. Raises MediaError."""
     frames, rate = read_untrusted(path)
-    clip = Footage(frames=frames, rate=rate if len(frames) > 1 else 24.0, name=Path(path).name)
+    clip = Footage(frames=frames, rate=rate if len(frames) > 1 else 24.0, name=Path(path).name, path=Path(path))
     return with_latents(clip, latents_beside(path))
 
 

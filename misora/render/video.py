@@ -16,6 +16,7 @@ from misora import __version__
 from misora.media.write import IMAGES, write_image, write_video
 from misora.model.painter import UNFOLD, Painter
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
+from misora.render.seal import sealed
 
 BAND = 136  # rows of 4x4 pixels that are painted at once: pictures of any size need about the memory of a small one
 EACH = round(FRAME_RATE / NATIVE_RATE)  # delivered frames for every native one
@@ -44,9 +45,12 @@ class Video:
 
     def save(self, path: str | Path) -> Path:
         """Write the file; its ending picks the kind (.mp4 .mov .gif, or the first frame as .png .jpg .webp). Raises MediaError."""
-        if Path(path).suffix.lower() in IMAGES:
-            return write_image(path, next(self.stream()))
-        return write_video(path, self.stream(), FRAME_RATE, notes={"comment": self.comment()})
+        with sealed(path, self.request) as (unsigned, mark):
+            if Path(path).suffix.lower() in IMAGES:
+                write_image(unsigned, next(mark(self.stream())))
+            else:
+                write_video(unsigned, mark(self.stream()), FRAME_RATE, notes={"comment": self.comment()})
+        return Path(path)
 
     def comment(self) -> str:
         """What was drawn and what was painted, for the file's metadata."""

@@ -60,20 +60,22 @@ class Renderer:
         return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
 
     def _film(self, job: Job, video: Any, folder: Path) -> Path:
-        """The finished video, signed before it has its name; the prompt is in it only as a hash."""
+        """The finished video, marked, and signed before it has its name; the prompt is in it only as a hash."""
         from misora.media.write import write_video
         from misora.render.request import FRAME_RATE
 
-        with self._signer().sealing(folder / VIDEO, self._story(job)) as unsigned:
-            write_video(unsigned, video.stream(), getattr(video, "rate", FRAME_RATE))
+        story = self._story(job)
+        with self._signer().sealing(folder / VIDEO, story) as unsigned:
+            write_video(unsigned, self._signer().marked(video.stream(), story), getattr(video, "rate", FRAME_RATE))
         return folder / VIDEO
 
     def _picture(self, job: Job, video: Any, folder: Path) -> dict[str, Any]:
         from misora.media.write import write_image
 
         name = f"picture.{ENDINGS[job.request['format']]}"
-        with self._signer().sealing(folder / name, self._story(job)) as unsigned:
-            write_image(unsigned, next(iter(video.stream())))
+        story = self._story(job)
+        with self._signer().sealing(folder / name, story) as unsigned:
+            write_image(unsigned, next(self._signer().marked(video.stream(), story)))
         return {"file": name, "sha256": _hash(folder / name)}
 
     def _signer(self) -> Signer:

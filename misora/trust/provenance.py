@@ -12,15 +12,18 @@ import hashlib
 import importlib.util
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misora.client.errors import MediaError, MissingExtraError, ProvenanceError
 from misora.media.atomic import replacing
 from misora.media.limits import sniff
 from misora.trust import authority
 from misora.trust.authority import Credentials
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -100,6 +103,13 @@ class Signer:
         found = read(path, self.root)
         if found and found["state"] == "Invalid":
             raise ProvenanceError(f"{path.name} was changed after it was signed ({', '.join(found['failures'])}); use the original file.")
+
+    def marked(self, frames: Iterable[Tensor], story: Story, *, visible: bool = False) -> Iterator[Tensor]:
+        """The frames [h, w, 3] uint8 with the invisible mark of this job, and a visible one where wished, one by one."""
+        from misora.trust import watermark
+
+        shown = watermark.badged(frames) if visible else frames
+        return watermark.marked(shown, self.credentials.mark_key, watermark.payload_of(story.job))
 
     @contextlib.contextmanager
     def sealing(self, target: Path, story: Story) -> Iterator[Path]:

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from misora.cli import common
 from misora.cli.main import VERBS, build_parser, main
-from misora.media.read import probe, read_image
+from misora.media.read import probe, read_image, read_video
 from tests.tiny import write_weights
 
 ROOT = str(Path(__file__).parents[2])
@@ -70,10 +71,10 @@ def test_unknown_words_are_named(here: Path, model: str, capsys: pytest.CaptureF
     assert "'lion'" in capsys.readouterr().err
 
 
-def test_the_same_seed_makes_the_same_file(here: Path, model: str) -> None:
+def test_the_same_seed_makes_the_same_frames(here: Path, model: str) -> None:
     for name in ("a.mp4", "b.mp4"):
         assert run("generate", "a red ball", "--out", name, "--seed", "9", "--quiet", "--model", model, *FAST) == 0
-    assert (here / "a.mp4").read_bytes() == (here / "b.mp4").read_bytes()
+    assert torch.equal(read_video(here / "a.mp4")[0], read_video(here / "b.mp4")[0])  # the signature tells the time
 
 
 MISTAKES = [
