@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misora.cli import evals_verbs
 from misora.client.errors import GenerationError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ TRIES = 10  # seeds after which the simulator gives a scene up
 def add_parser(verbs: Any) -> None:
     """Add the verb, its action and their flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("evals", help="measure a model on prompts that training never saw")
-    actions = parser.add_subparsers(dest="action", metavar="prompt", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="prompt|verbs", required=True)
     action = actions.add_parser("prompt", help="does the clip show what the held-out prompt says?")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the weights to measure (default: embedded)")
     action.add_argument("--out", type=Path, default=Path("evals"), metavar="FOLDER", help="table, JSON and contact sheet (default: evals)")
@@ -34,6 +35,7 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
     action.add_argument("--guidance", type=float, default=3.0, metavar="X", help="how closely to follow the prompt (default: 3)")
     action.set_defaults(run=run, computes=True)
+    evals_verbs.add_action(actions)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,0 +1,159 @@
+"""Figures of the verbs, from clips alone, each with bars that its controls must miss; it knows nothing of how a clip was made.
+
+Clips are uint8 arrays [t, h, w, 3] at the native rate of 12 frames per second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from misora.evals.parse import parse
+from misora.evals.prompt import motion_energy
+
+RATE = 12.0
+WINDOW = 49  # frames that are parsed at once: four seconds
+Bounds = tuple[float, float]
+ENERGY: Bounds = (0.7, 1.4)
+ALWAYS: Bounds = (1.0, 1.0)
+
+BARS: dict[str, dict[str, Bounds]] = {
+    "loop": {"seam": (0.25, 1.2), "mirror": (0.25, math.inf), "energy": ENERGY},
+    "loop of a clip": {"seam": (0.25, 1.2), "mirror": (0.25, math.inf), "energy": ENERGY},
+    "animate": {"first": (-1.0, math.inf), "mirror": (0.25, math.inf), "energy": ENERGY},
+    "extend": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "fresh": (0.25, math.inf), "energy": ENERGY},
+    "extend backward": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "fresh": (0.25, math.inf), "energy": ENERGY},
+    "connect": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "energy": ENERGY},
+    "extend x8": {"drift": (0.0, 1.0), "cast": (0.9, 1.0), "fresh": (0.25, math.inf)},
+    "inpaint": {"exact": ALWAYS, "changed": (2.0, math.inf)},
+    "storyboard": {"events": (0.85, 1.0), "energy": ENERGY},
+    "reference": {"cast": (0.95, 1.0), "energy": ENERGY},
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """The mean figures of one verb, or of a control that must miss some bar of that verb's."""
+
+    verb: str
+    figures: Mapping[str, float]
+    clips: int
+    control: str = ""
+
+    def missed(self) -> list[str]:
+        """The figures that lie outside their bars; a figure that is not a number misses."""
+        bars = BARS[self.verb]
+        return [name for name, value in self.figures.items() if name in bars and not bars[name][0] - 1e-9 <= value <= bars[name][1] + 1e-9]
+
+    def right(self) -> bool:
+        """Whether a verb meets its bars, or a control does not."""
+        return bool(self.missed()) == bool(self.control)
+
+
+def row(verb: str, figures: Sequence[Mapping[str, float]], control: str = "") -> Row:
+    """The mean over clips; a share of clips where a figure is yes or no."""
+    means = {name: float(np.mean([one[name] for one in figures])) for name in figures[0]} if figures else {}
+    return Row(verb=verb, figures=means, clips=len(figures), control=control)
+
+
+def steps(frames: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each frame from the one before, [t - 1]."""
+    return np.asarray(np.abs(np.diff(frames.astype(np.int16), axis=0)).mean((1, 2, 3)))
+
+
+def seam(frames: np.ndarray) -> float:
+    """The step from the last frame to the first, in median steps: 1 where a loop closes, 0 where a frame is shown twice."""
+    last = np.abs(frames[0].astype(np.int16) - frames[-1]).mean()
+    return float(last / max(np.median(steps(frames)), 1e-6))
+
+
+def mirror(frames: np.ndarray) -> float:
+    """How far a clip is from its own reverse, in its spread over time: 0 for a clip that runs back and for one that stands still."""
+    whole = frames.astype(np.float32)
+    spread = np.abs(whole - np.median(whole, 0)).mean()
+    return float(np.abs(whole - whole[::-1]).mean() / max(2 * spread, 1e-3)) if spread > 1e-3 else 0.0
+
+
+def jump(frames: np.ndarray, around: slice) -> float:
+    """The largest step within ``around``, in median steps of the whole clip: large where it is cut."""
+    return float(steps(frames)[around].max() / max(np.median(steps(frames)), 1e-6))
+
+
+def fresh(made: np.ndarray, given: np.ndarray) -> float:
+    """How far what was made is from the given clip's nearest frames, in median steps of the given: 0 for a copy."""
+    small = given[:, ::4, ::4].astype(np.float32)
+    nearest = [np.abs(small - frame[::4, ::4]).mean((1, 2, 3)).min() for frame in made]
+    return float(np.mean(nearest) / max(np.median(steps(given)), 1e-6))
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """Decibels between two pictures."""
+    error = np.square(one.astype(np.float32) - other).mean()
+    return float(10 * np.log10(255.0**2 / max(error, 1e-6)))
+
+
+def drift(frames: np.ndarray) -> float:
+    """Colour drift of the static background, in grey levels of 255 per ten seconds: medians of the first and the last two seconds."""
+    span = min(len(frames) // 2, round(2 * RATE))
+    early, late = (np.median(part.astype(np.float32), 0) for part in (frames[:span], frames[-span:]))  # h w 3
+    calm = np.abs(frames[:span].astype(np.float32) - early).max((0, 3)) + np.abs(frames[-span:].astype(np.float32) - late).max((0, 3)) < 12
+    change = (late - early)[calm] if calm.any() else np.full((1, 3), np.nan)  # n 3
+    return float(np.abs(np.median(change, 0)).max() * 10 * RATE / (len(frames) - span))
+
+
+def cast(frames: np.ndarray) -> tuple[tuple[str, str], ...]:
+    """The sound objects of a piece of a clip by colour and shape, sorted."""
+    return tuple(sorted((track.colour, track.shape) for track in parse(frames).tracks if track.sound))
+
+
+def survival(frames: np.ndarray, expected: tuple[tuple[str, str], ...]) -> float:
+    """The share of four-second pieces that show exactly the expected objects: births and deaths both count against it."""
+    pieces = [frames[start : start + WINDOW] for start in range(0, len(frames) - WINDOW // 2, WINDOW)]
+    return float(np.mean([cast(piece) == expected for piece in pieces]))
+
+
+def energy(frames: np.ndarray, reference: np.ndarray) -> float:
+    """Motion energy over that of the simulator's clip."""
+    return motion_energy(frames) / max(motion_energy(reference), 1e-6)
+
+
+def ping_pong(frames: np.ndarray) -> np.ndarray:
+    """A clip that runs forward and then back: as long, and closed without an invention."""
+    half = frames[: len(frames) // 2 + 1]
+    return np.concatenate((half, half[-2::-1]))[: len(frames)]
+
+
+def frozen(frames: np.ndarray) -> np.ndarray:
+    """The first frame held."""
+    return np.repeat(frames[:1], len(frames), axis=0)
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """A rich table: each verb, its controls below it, what was measured against which bars."""
+    view = Table(title="verbs", caption="a verb must meet its bars; a control must miss at least one")
+    for name in ("verb", "figures", "clips", "missed", ""):
+        view.add_column(name)
+    for one in rows:
+        bars = BARS[one.verb]
+        figures = "  ".join(f"{name} {value:.2f} {_bar(bars.get(name))}" for name, value in one.figures.items())
+        name = f"  {one.control}" if one.control else one.verb
+        view.add_row(name, figures, str(one.clips), ", ".join(one.missed()) or "-", "ok" if one.right() else "WRONG")
+    return view
+
+
+def as_json(rows: Sequence[Row], **about: object) -> str:
+    """All rows with ``about`` in front."""
+    told = [{**dataclasses.asdict(one), "figures": dict(one.figures), "missed": one.missed(), "right": one.right()} for one in rows]
+    return json.dumps({**about, "rows": told}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _bar(bounds: Bounds | None) -> str:
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return f"[{low:g}]" if low == high else f"[>= {low:g}]" if high == math.inf else f"[{low:g}-{high:g}]"

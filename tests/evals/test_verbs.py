@@ -1,0 +1,67 @@
+"""Laws of the verbs' figures: what a person would call right meets the bars, and every control misses one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from misora.evals import verbs
+
+
+def moving(count: int, *, turns: float = 0.0) -> np.ndarray:
+    """A soft red blob on a textured floor; with ``turns`` it goes around so often, else to the right."""
+    floor = np.random.default_rng(0).integers(90, 130, (48, 88, 3)).astype(np.float32)
+    rows, columns = np.mgrid[:48, :88]
+    frames = []
+    for i in range(count):
+        angle = 2 * np.pi * turns * i / count
+        x, y = (44 + 14 * np.sin(angle), 24 + 14 * np.cos(angle)) if turns else (16 + 1.2 * i, 24)
+        blob = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 50)[..., None]
+        frames.append(floor * (1 - blob) + np.array((220, 30, 30)) * blob)
+    return np.stack(frames).round().astype(np.uint8)
+
+
+def looped(frames: np.ndarray) -> dict[str, float]:
+    return {"seam": verbs.seam(frames), "mirror": verbs.mirror(frames), "energy": verbs.energy(frames, moving(48, turns=1))}
+
+
+def test_a_loop_meets_its_bars_and_every_control_misses_one() -> None:
+    closed, line = moving(48, turns=1), moving(48)
+    assert not verbs.row("loop", [looped(closed)]).missed()
+    controls = {"not looped": line, "doubled end": np.concatenate((closed, closed[:1])), "frozen": verbs.frozen(closed),
+                "ping-pong": verbs.ping_pong(line)}  # fmt: skip
+    for name, clip in controls.items():
+        row = verbs.row("loop", [looped(clip)], control=name)
+        assert row.missed() and row.right(), name
+
+
+def test_a_cut_jumps_and_a_copy_is_not_fresh() -> None:
+    whole = moving(48)
+    assert verbs.jump(whole, slice(20, 28)) < 2
+    cut = np.concatenate((whole[:24], whole[:24]))
+    assert verbs.jump(cut, slice(20, 28)) > 2
+    assert verbs.fresh(whole[:24], whole[:24]) == 0 and verbs.fresh(whole[24:], whole[:12]) > 0.25
+
+
+def test_drift_is_counted_per_ten_seconds() -> None:
+    still = moving(240, turns=3)
+    assert verbs.drift(still) < 0.2
+    tinted = np.clip(still + np.linspace(0, 10, 240)[:, None, None, None], 0, 255).astype(np.uint8)
+    assert verbs.drift(tinted) == pytest.approx(5, abs=1.5)
+
+
+def test_rows_are_told_and_written() -> None:
+    rows = [verbs.row("inpaint", [{"exact": 1.0, "changed": 9.0}]), verbs.row("inpaint", [{"exact": 1.0, "changed": 0.0}], "copy")]
+    assert [row.right() for row in rows] == [True, True] and rows[1].missed() == ["changed"]
+    assert verbs.table(rows).row_count == 2
+    told = json.loads(verbs.as_json(rows, model="embedded"))
+    assert told["model"] == "embedded" and told["rows"][1]["missed"] == ["changed"]
+    assert verbs.row("inpaint", [{"exact": float("nan"), "changed": 9.0}]).missed() == ["exact"]
+
+
+def test_pictures_and_survival() -> None:
+    frames = moving(12)
+    assert verbs.psnr(frames[0], frames[0]) > 100 > verbs.psnr(frames[0], frames[5])
+    assert verbs.survival(np.full((49, 48, 88, 3), 110, np.uint8), ()) == 1.0
