@@ -96,11 +96,9 @@ class Trial:
         yield from self._looped(made, truth, truth)
 
     def _looped(self, made: np.ndarray, plain: np.ndarray, truth: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
-
         from misora.evals import verbs
 
-        doubled = np.concatenate((made, made[:1]))
+        doubled = verbs.joined(made, made[:1])
         clips = {"": made, "not looped": plain, "doubled end": doubled, "frozen": verbs.frozen(made), "ping-pong": verbs.ping_pong(plain)}
         for name, clip in clips.items():
             yield name, {"seam": verbs.seam(clip), "mirror": verbs.mirror(clip), "energy": verbs.energy(clip, truth)}
@@ -116,8 +114,6 @@ class Trial:
             yield name, {"first": first, "mirror": verbs.mirror(clip), "energy": verbs.energy(clip, truth)}
 
     def _extend(self, item: Item, truth: np.ndarray, index: int, backward: bool = False) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
-
         from misora.evals import verbs
 
         turn = slice(None, None, -1) if backward else slice(None)
@@ -125,12 +121,12 @@ class Trial:
         video = self.engine.extend(footage(given), item.captions["en"], seconds=len(rest) / 12, backward=backward, **self._wishes(index))
         made = native(video)
         more = (made[: len(rest)] if backward else made[len(given) :])[: len(rest)]
-        held = np.repeat(given[0 if backward else -1][None], len(rest), 0)
-        copy = np.resize(given, (len(rest), *given.shape[1:]))
-        pong = np.resize(given[::-1], (len(rest), *given.shape[1:]))
+        held = verbs.repeated(given[:1] if backward else given[-1:], len(rest))
+        copy = verbs.repeated(given, len(rest))
+        pong = verbs.repeated(given[::-1], len(rest))
         for name, span in {"": more, "frozen": held, "copy of the source": copy, "ping-pong": pong}.items():
-            whole = made if not name else np.concatenate((span, given) if backward else (given, span))
-            exact = float(np.array_equal(whole[len(whole) - len(given) :] if backward else whole[: len(given)], given))
+            whole = made if not name else verbs.joined(*((span, given) if backward else (given, span)))
+            exact = verbs.same(whole[len(whole) - len(given) :] if backward else whole[: len(given)], given)
             at = len(span) if backward else len(given)
             yield name, {
                 "exact": exact, "jump": verbs.jump(whole, slice(at - 2, at + 2)), "mirror": verbs.mirror(whole),
@@ -141,49 +137,39 @@ class Trial:
         yield from self._extend(item, truth, index, backward=True)
 
     def _connect(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
-
         from misora.evals import verbs
 
         one, gap, other = truth[:17], truth[17:33], truth[33:]
         made = native(self.engine.connect(footage(one), footage(other), item.captions["en"], seconds=len(gap) / 12, **self._wishes(index)))
         span = made[len(one) : len(made) - len(other)]
-        held = np.repeat(one[-1:], len(gap), 0)
-        for name, between in {"": span, "frozen, then cut": held, "copy of the source": np.resize(one, held.shape)}.items():
-            whole = np.concatenate((one, between, other))
-            exact = float(name != "" or (np.array_equal(made[: len(one)], one) and np.array_equal(made[-len(other) :], other)))
+        held = verbs.repeated(one[-1:], len(gap))
+        for name, between in {"": span, "frozen, then cut": held, "copy of the source": verbs.repeated(one, len(gap))}.items():
+            whole = verbs.joined(one, between, other)
+            exact = 1.0 if name else verbs.same(made[: len(one)], one) * verbs.same(made[-len(other) :], other)
             around = slice(len(one) - 2, len(one) + len(between) + 1)
             figures = {"exact": exact, "jump": verbs.jump(whole, around), "mirror": verbs.mirror(whole)}
             yield name, figures | {"energy": verbs.energy(between, gap)}
 
     def _extend_x8(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
-
         from misora.evals import verbs
 
         made = native(self.engine.extend(footage(truth), item.captions["en"], seconds=28, **self._wishes(index)))
-        tinted = np.clip(made + np.linspace(0, 12, len(made))[:, None, None, None], 0, 255).astype(np.uint8)
         expected, rest = verbs.cast(truth), len(made) - len(truth)
-        copy = np.concatenate((truth, np.resize(truth, (rest, *truth.shape[1:]))))
-        for name, clip in {"": made, "tinted": tinted, "copy of the source": copy}.items():
+        copy = verbs.joined(truth, verbs.repeated(truth, rest))
+        for name, clip in {"": made, "tinted": verbs.tinted(made), "copy of the source": copy}.items():
             fresh = verbs.fresh(clip[len(truth) : len(truth) + 49], truth)
             yield name, {"drift": verbs.drift(clip), "cast": verbs.survival(clip, expected), "fresh": fresh}
 
     def _inpaint(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
+        from misora.evals import verbs
 
         box = (48, 32, 80, 48)
-        inside = np.zeros(truth.shape[1:3], bool)
-        inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
         made = native(self.engine.inpaint(footage(truth), "a green cone stands still", box=box, **self._wishes(index)))
         other = native(self.engine.remix(footage(truth), "a green cone stands still", strength=1.0, **self._wishes(index)))
         for name, clip in {"": made, "copy of the source": truth, "whole clip anew": other}.items():
-            change = np.abs(clip[: len(truth)].astype(np.int16) - truth)
-            yield name, {"exact": float(not change[:, ~inside].any()), "changed": float(change[:, inside].mean())}
+            yield name, verbs.inside_and_out(clip, truth, box)
 
     def _storyboard(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
-        import numpy as np
-
         from misora.evals import verbs
         from misora.evals.judge import judge
         from misora.evals.parse import parse
@@ -202,7 +188,7 @@ class Trial:
                 graph = read(prompt)
                 assert graph
                 right += judge(graph, parse(half))["direction"]
-            yield name, {"events": float(all(right)), "energy": verbs.energy(np.concatenate(shown), truth)}
+            yield name, {"events": float(all(right)), "energy": verbs.energy(verbs.joined(*shown), truth)}
 
     def _reference(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
         from misora.evals import verbs

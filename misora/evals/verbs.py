@@ -133,6 +133,35 @@ def frozen(frames: np.ndarray) -> np.ndarray:
     return np.repeat(frames[:1], len(frames), axis=0)
 
 
+def joined(*parts: np.ndarray) -> np.ndarray:
+    """Clips one after the other."""
+    return np.concatenate(parts)
+
+
+def repeated(frames: np.ndarray, count: int) -> np.ndarray:
+    """So many frames, the clip again and again; of one frame, held."""
+    return np.resize(frames, (count, *frames.shape[1:]))
+
+
+def tinted(frames: np.ndarray, levels: float = 12.0) -> np.ndarray:
+    """A clip that grows lighter by so many grey levels from its first frame to its last."""
+    return np.clip(frames + np.linspace(0, levels, len(frames))[:, None, None, None], 0, 255).astype(np.uint8)
+
+
+def same(one: np.ndarray, other: np.ndarray) -> float:
+    """1 where two clips are equal to the bit, else 0."""
+    return float(np.array_equal(one, other))
+
+
+def inside_and_out(clip: np.ndarray, given: np.ndarray, box: tuple[int, int, int, int]) -> dict[str, float]:
+    """Whether a clip is the given one outside a box (x, y, width, height), and by how many grey levels it differs inside."""
+    x, y, width, height = box
+    inside = np.zeros(given.shape[1:3], bool)
+    inside[y : y + height, x : x + width] = True
+    change = np.abs(clip[: len(given)].astype(np.int16) - given)  # t h w 3
+    return {"exact": float(not change[:, ~inside].any()), "changed": float(change[:, inside].mean())}
+
+
 def table(rows: Sequence[Row]) -> Table:
     """A rich table: each verb, its controls below it, what was measured against which bars."""
     view = Table(title="verbs", caption="a verb must meet its bars; a control must miss at least one")
