@@ -73,7 +73,8 @@ def test_a_painter_paints_every_size(size: str) -> None:
 
 def test_a_picture_is_the_first_frame(tmp_path: Path) -> None:
     video = greys(0.0)
-    assert torch.equal(read_image(video.save(tmp_path / "a.png")), video.frames[0])
+    saved = read_image(video.save(tmp_path / "a.png"))
+    assert (saved.int() - video.frames[0].int()).abs().max() <= 6  # the watermark's depth
 
 
 @pytest.mark.parametrize("size", [(384, 704), (390, 694), (720, 1280), (64, 64)])
