@@ -1,8 +1,9 @@
-"""Puts three trained networks together as the weights that travel in the package, with their record.
+"""Puts the trained networks together as the weights that travel in the package, with their record.
 
     python -m runs.release MODEL RUN OUT
 
-MODEL holds autoencoder.safetensors and text.safetensors, RUN is the transformer's run, OUT becomes the release (misora/weights/v1).
+MODEL holds autoencoder.safetensors, text.safetensors and, if there is one, painter.safetensors; RUN is the transformer's run, OUT becomes
+the release (misora/weights/v1).
 Matrices of the transformer are stored in int8 with a scale a row, everything else in bfloat16: the installation has a size to keep.
 """
 
@@ -24,7 +25,8 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, folder in (("autoencoder", args.model), ("text", args.model), ("transformer", args.run)):
+    painter = [("painter", args.model)] if (args.model / "painter.safetensors").exists() else []
+    for name, folder in (("autoencoder", args.model), ("text", args.model), ("transformer", args.run), *painter):
         source, target = folder / f"{name}.safetensors", args.out / f"{name}.safetensors"
         tensors, config = checkpoint.load(source)
         if name == "autoencoder":

@@ -27,7 +27,7 @@ def painter() -> Painter:
     for name, weight in network.named_parameters():
         if not weight.any():
             torch.nn.init.normal_(weight, std=0.3 if "motion" in name else 0.05)
-    return network
+    return network.eval()
 
 
 def clip(frames: int, height: int = 48, width: int = 64, seed: int = 0) -> Tensor:

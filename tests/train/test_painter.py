@@ -87,6 +87,16 @@ def test_a_resumed_run_equals_an_unbroken_one(arrays: Arrays, tmp_path: Path) ->
         assert torch.equal(a, b)
 
 
+def test_every_weight_can_learn(arrays: Arrays) -> None:
+    """Heads start at nothing, and must not be stuck there: after a few steps all of them have moved."""
+    learner = PainterLearner(dataclasses.replace(tiny(), steps=9), arrays)
+    before = {name: weight.detach().clone() for name, weight in learner.network.named_parameters()}
+    for number in range(6):
+        learner.step(number)
+    stuck = [name for name, weight in learner.network.named_parameters() if torch.equal(weight, before[name])]
+    assert not stuck
+
+
 def test_it_learns(arrays: Arrays) -> None:
     recipe = dataclasses.replace(tiny(), steps=60, cooldown=20, warmup=5, flow=0.0)
     learner = PainterLearner(recipe, arrays)
