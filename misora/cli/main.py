@@ -10,6 +10,7 @@ from typing import NoReturn
 import misora
 from misora.cli import (
     animate,
+    backup,
     connect,
     environment,
     evals,
@@ -33,7 +34,7 @@ from misora.cli import (
 from misora.client.errors import MisoraError, UsageError
 
 DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard, simulate)
-VERBS = (*DRAWING, serve, worker, keys, verify, policy, train, world, evals, models)
+VERBS = (*DRAWING, serve, worker, keys, backup, verify, policy, train, world, evals, models)
 INTERRUPTED = 130
 
 

@@ -6,6 +6,7 @@ import time
 
 from sqlalchemy import delete, select, update
 
+from misora.server.backup import note_gone
 from misora.server.files import Files
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, videos
@@ -27,6 +28,7 @@ def round_once(store: Store, files: Files) -> None:
     with store.write() as db:
         db.execute(delete(idempotency).where(idempotency.c.created_at < now - REMEMBER))
     _sweep(store, files, now)
+    note_gone(store, files.data)
 
 
 def _sweep(store: Store, files: Files, now: int) -> None:
