@@ -206,5 +206,5 @@ def _report(out: Path, request: Request, video: Cut, took: float, *, as_json: bo
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        length = f"  {seconds:g} s" if seconds else ""
+        length = f"  {round(seconds, 1):g} s" if seconds else ""
         print(f"{out}  seed {request.seed}  {width}x{height}{length}  made in {took:.1f} s")

@@ -8,8 +8,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
@@ -76,7 +75,10 @@ def write_latents(path: Path, latents: Tensor, kinds: str, *, code: str, frames:
     """Keep what ``frames`` delivered frames were decoded from, [1, c, t, h, w], so that the clip can be extended without a loss."""
     metadata = {"kinds": kinds, "autoencoder": code, "frames": str(frames)}
     with replacing(latents_beside(path)) as beside:
-        save_file({"latents": latents.to(torch.bfloat16).contiguous()}, beside, metadata=metadata)
+        half = latents.to("cpu", torch.bfloat16).contiguous()
+        # safetensors.torch.save_file would ask for numpy, which the core has not
+        spec = TensorSpec(dtype="bfloat16", shape=half.shape, data_ptr=half.data_ptr(), data_len=half.nbytes)
+        serialize_file({"latents": spec}, beside, metadata)
     return latents_beside(path)
 
 

@@ -58,7 +58,7 @@ def test_json_is_one_line_and_quiet_is_quiet(here: Path, model: str, capsys: pyt
     assert said.err == ""
     facts = json.loads(said.out)
     assert facts.pop("took") > 0
-    assert facts == {"file": "a-red-lion-5.mp4", "seed": 5, "size": "128x128", "seconds": 0.2}
+    assert facts == {"file": "a-red-lion-5.mp4", "seed": 5, "size": "128x128", "seconds": 0.208}
 
 
 def test_image_writes_a_picture(here: Path, model: str) -> None:
