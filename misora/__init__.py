@@ -10,11 +10,16 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # torch
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from misora.render.engine import Misora
 
 
-def load(model: str = "embedded") -> Misora:
-    """The networks in memory, ready to generate: the embedded weights, or those in the folder ``model``. Raises CheckpointError."""
+def load(model: str = "embedded", loras: Mapping[str, float] | None = None) -> Misora:
+    """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
+
+    ``loras``: LoRA files for weights of the Wan family, and how strong each is.
+    """
     from misora.render.engine import load as load_engine
 
-    return load_engine(model)
+    return load_engine(model, loras)

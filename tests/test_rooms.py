@@ -35,7 +35,7 @@ TORCH, ARRAYS = {"torch", "safetensors"}, {"torch", "safetensors", "numpy", "sci
 OUTSIDE = {
     "media": {"torch", "av"},
     "canvas": {"torch"},
-    "model": TORCH,
+    "model": TORCH | {"huggingface_hub", "transformers", "diffusers"},
     "client": set(),
     "words": set(),
     "flow": {"torch"},

@@ -34,8 +34,8 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     parser.add_argument("--size", metavar="WxH", help="width and height in pixels (default: 704x384, or as the given clip)")
     parser.add_argument("--aspect", metavar="W:H", help="instead of a size: the shape, from 9:21 to 21:9")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same video (default: a new one each time)")
-    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps of a frame, 1 to 200 (default: 5)")
-    parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 3)")
+    parser.add_argument("--steps", type=int, metavar="N", help="sampling steps of a frame, 1 to 200 (default: 5; Wan: 30)")
+    parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 3; Wan: 5)")
     parser.add_argument("--negative", metavar="TEXT", help="what not to show")
     parser.add_argument("--style", metavar="NAME", help="a named look, such as claymation or film-noir; docs/verbs.md lists them")
     parser.add_argument("--camera", metavar="TEXT", help="a camera move: still, pan left, zoom in, orbit right …, or your own words")
@@ -47,7 +47,15 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     )
     parser.add_argument("--enhance", action="store_true", help="let rules fill in what the prompt leaves open")
     parser.add_argument("--enhance-with", metavar="URL|MODEL", help="instead let an OpenAI-compatible endpoint or a local model do it")
-    parser.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the weights to use (default: embedded)")
+    parser.add_argument(
+        "--model",
+        default="embedded",
+        metavar="NAME|FOLDER",
+        help="the weights: embedded (default), a name or hub id that was pulled, a folder",
+    )
+    parser.add_argument(
+        "--lora", action="append", metavar="FILE[:X]", help="a LoRA for Wan's weights and its strength, 1 if unsaid; repeatable"
+    )
     parser.add_argument("--no-latents", action="store_true", help="do not keep the latents beside the file, from which it can be extended")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress and no warnings")
@@ -72,7 +80,8 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
     requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(args.variations)]
     outs = [output_path(_numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
     if not args.quiet:
-        for prompt in request.prompts():
+        ours = args.model == "embedded" or (Path(args.model) / "text.safetensors").is_file()
+        for prompt in request.prompts() if ours else ():
             warn_of_unknown_words(prompt)
         if notice := request.notice():
             print(f"misora: {notice}", file=sys.stderr)
@@ -117,6 +126,20 @@ def dressed_prompt(args: argparse.Namespace, request: Request) -> tuple[str, str
     from misora.render.expand import expand
 
     return expand(prompt, args.enhance_with, seed=request.seed, key=enhance_key()), request.prompt
+
+
+def loras_of(args: argparse.Namespace) -> dict[str, float]:
+    """The LoRA files that were asked for and how strong each is. Raises UsageError."""
+    found = {}
+    for asked in args.lora or ():
+        path, colon, strength = asked.rpartition(":")
+        try:
+            found[path if colon else asked] = float(strength) if colon else 1.0
+        except ValueError:
+            raise UsageError(
+                f"The LoRA {asked!r} cannot be read; write FILE or FILE:STRENGTH, for example style.safetensors:0.8."
+            ) from None
+    return found
 
 
 def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *, force: bool) -> Path:
@@ -169,13 +192,15 @@ def _notices(*, quiet: bool) -> Iterator[None]:
 
 def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace) -> Iterator[Cut]:
     """The videos, each saved under its name with its latents beside it."""
-    from misora.model.weights import load_weights
+    from misora.model.weights import open_weights
     from misora.render.render import render
+    from misora.render.wan import suited
 
     with _progress(quiet=args.quiet) as progress:
-        weights = load_weights(args.model)
+        weights = open_weights(args.model, loras_of(args))
+        said = [name for name in ("steps", "guidance") if getattr(args, name) is not None]
         for request, out in zip(requests, outs, strict=True):
-            video = render(request, weights, progress)
+            video = render(suited(request, weights, said), weights, progress)
             video.save(out)
             if out.suffix.lower() in (".mp4", ".mov") and not args.no_latents:
                 video.save_latents(out)

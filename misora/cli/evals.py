@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from misora.evals.prompt import Source
     from misora.evals.prompts import Item
-    from misora.model.weights import Weights
+    from misora.model.weights import WanWeights, Weights
 
 SIZE = (96, 176)  # native height and width
 SECONDS = 4.0
@@ -111,7 +111,7 @@ def model_source(weights: Weights, steps: int, guidance: float) -> Source:
     return draw
 
 
-def reconstruction(weights: Weights, frames: np.ndarray) -> np.ndarray:
+def reconstruction(weights: Weights | WanWeights, frames: np.ndarray) -> np.ndarray:
     """What is left of a clip after the autoencoder."""
     import torch
 

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from misora.model.transformer import TransformerConfig
-
-
-def _wan(width: int, depth: int, heads: int, hidden: int, channels: int) -> TransformerConfig:
-    return TransformerConfig(
-        width=width,
-        depth=depth,
-        heads=heads,
-        hidden=hidden,
-        text_width=4096,
-        channels=channels,
-        prediction="velocity",
-        activation="gelu",
-        bias=True,
-        position_grid=0,
-    )
-
+from misora.model.wan_config import wan
 
 SIZES = {
     "tiny": TransformerConfig(width=64, depth=2, heads=2, hidden=128),  # tests
     "small": TransformerConfig(width=384, depth=6, heads=4, hidden=1536),  # 15.6 M: the weights in the package
     "base": TransformerConfig(width=480, depth=6, heads=5, hidden=1920),  # 24 M
-    "wan2.1-t2v-1.3b": _wan(1536, 30, 12, 8960, 16),
-    "wan2.1-t2v-14b": _wan(5120, 40, 40, 13824, 16),
-    "wan2.2-ti2v-5b": _wan(3072, 30, 24, 14336, 48),
+    "wan2.1-t2v-1.3b": wan(width=1536, depth=30, heads=12, hidden=8960, channels=16),
+    "wan2.1-t2v-14b": wan(width=5120, depth=40, heads=40, hidden=13824, channels=16),
+    "wan2.2-ti2v-5b": wan(width=3072, depth=30, heads=24, hidden=14336, channels=48),
 }

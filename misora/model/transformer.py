@@ -24,6 +24,7 @@ class TransformerConfig:
     hidden: int  # channels inside the feed-forward network
     text_width: int = 256
     channels: int = 16  # of a latent
+    given_channels: int = 0  # beside those: what some Wan weights read as given (a mask and an image) and never predict
     prediction: str = "x"  # what the output means: "x" (clean latents) or "velocity" (noise minus clean)
     activation: str = "relu2"  # or "gelu"
     bias: bool = False
@@ -41,7 +42,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         width, bias = config.width, config.bias
-        self.patch = nn.Linear(4 * config.channels, width, bias=bias)
+        self.patch = nn.Linear(4 * (config.channels + config.given_channels), width, bias=bias)
         self.text = nn.Sequential(nn.Linear(config.text_width, width, bias=bias), _gelu(), nn.Linear(width, width, bias=bias))
         self.noise = nn.Sequential(nn.Linear(NOISE_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.noise_table = nn.Linear(width, 6 * width)
@@ -59,6 +60,8 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> Tensor:
         """Predict clean latents or velocity (``config.prediction``) for ``x`` [b, c, t, h, w] with even h and w.
 
+        ``given_channels`` of ``x`` come last; what is predicted has only the first ``channels``.
+
         ``level``: noise per frame [b, t] or per token [b, t, h/2, w/2], 0 clean to 1 noise. ``text``: [b, l, text_width] for the whole
         clip, or each frame's own, [b, t, l, text_width].
         ``kinds`` [b, t]: 0 for S, 1 for G. ``times`` [b, t]: positions in latent frames. ``roles`` [b, t]: 1 for references.
@@ -71,7 +74,7 @@ class Transformer(nn.Module):
         rotation = layers.rotation(times, height, width, self.config.width // self.config.heads)
         rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
         noise, index = self._noise(level)
-        modulation = (self.noise_table(F.silu(noise)).unflatten(-1, (6, -1)), index)  # u 6 d
+        modulation = (self.noise_table(F.silu(noise).to(self.noise_table.weight.dtype)).unflatten(-1, (6, -1)), index)  # u 6 d
         words = self.text(text.to(tokens.dtype))  # b l d or b t l d
         tapped = tokens
         for depth, block in enumerate(self.blocks):
@@ -107,7 +110,7 @@ class Transformer(nn.Module):
         else:
             distinct, index = torch.unique(level.flatten(2), return_inverse=True)  # u and b t p
         features = layers.noise_features(distinct, NOISE_FEATURES)  # u 256
-        return self.noise(features.to(self.patch.weight.dtype)), index  # u d
+        return self.noise(features.to(next(self.noise.parameters()).dtype)), index  # u d
 
 
 def patch(x: Tensor) -> tuple[Tensor, int, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from misora.model.weights import Weights, load_weights
+from misora.model.weights import WanWeights, Weights, open_weights
 from misora.render import verbs
 from misora.render.board import read_board
 from misora.render.cut import Cut
@@ -13,6 +14,7 @@ from misora.render.footage import Footage, load_clip, load_image, read_mask
 from misora.render.native import Progress
 from misora.render.render import render
 from misora.render.request import Request
+from misora.render.wan import suited
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -39,7 +41,7 @@ class Misora:
     Clips and images are paths or ``Footage``. Raises UsageError, MediaError, GenerationError.
     """
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights | WanWeights) -> None:
         self.weights = weights
 
     def generate(self, prompt: str, *, seconds: float = Request.seconds, **wishes: Unpack[Wishes]) -> Cut:
@@ -99,12 +101,16 @@ class Misora:
 
     def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
         """The video that a request describes."""
+        request = suited(request, self.weights, wishes or ())
         return render(request, self.weights, *([wishes["progress"]] if wishes and "progress" in wishes else []))
 
 
-def load(model: str | Path = "embedded") -> Misora:
-    """The networks in memory, ready to generate: the embedded weights, or those in the folder ``model``. Raises CheckpointError."""
-    return Misora(load_weights(model))
+def load(model: str | Path = "embedded", loras: Mapping[str, float] | None = None) -> Misora:
+    """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
+
+    ``loras``: LoRA files for Wan's weights, and how strong each is.
+    """
+    return Misora(open_weights(model, loras))
 
 
 def _request(prompt: str, seconds: float, wishes: Wishes) -> Request:

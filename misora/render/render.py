@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from misora.model.weights import Weights
+from misora.model.weights import WanWeights, Weights
 from misora.render.compose import compose
 from misora.render.cut import Cut
 from misora.render.native import Native, Progress, completed
 from misora.render.request import Request
+from misora.render.wan import render_wan
 from misora.trust import policy
 
 SHORT = 16  # latent frames: a canvas of up to so many is drawn at once, a longer one while it is delivered
 
 
 @torch.inference_mode()
-def render(request: Request, weights: Weights, progress: Progress = lambda stage, done, total: None) -> Cut:
+def render(request: Request, weights: Weights | WanWeights, progress: Progress = lambda stage, done, total: None) -> Cut:
     """Make what ``request`` asks for. Raises UsageError (impossible), PolicyError (refused) or GenerationError (failed half-way).
 
     A long video is drawn while it is delivered, and anew each time that it is: its memory does not grow with its length.
@@ -24,6 +25,8 @@ def render(request: Request, weights: Weights, progress: Progress = lambda stage
     request.check()
     for prompt in request.prompts():
         policy.gate().demand(prompt)
+    if isinstance(weights, WanWeights):
+        return render_wan(request, weights, progress)
     with completed():
         work = compose(request, weights)
     native = Native(request, work, weights, progress)

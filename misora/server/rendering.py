@@ -40,6 +40,7 @@ class Renderer:
     def __call__(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
         """Write ``job``'s three files into ``folder``; facts about them. Raises MisoraError, and whatever ``progress`` raises."""
         from misora.render.render import render
+        from misora.render.wan import suited
 
         progress(0, "loading")
         engine = self._engine(job.model)
@@ -50,7 +51,7 @@ class Renderer:
             progress(first + round((last - first) * done / max(1, total)), stage)
 
         try:
-            video = render(request, engine.weights, report)
+            video = render(suited(request, engine.weights, job.request), engine.weights, report)
             if job.verb == "image":
                 return self._picture(job, video, folder)
             path = self._film(job, video, folder)

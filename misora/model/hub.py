@@ -1,0 +1,207 @@
+"""Models by name: what they are, where downloads are kept, how they come and go; it knows nothing of what is inside the weights.
+
+Downloads are the hub's own (``huggingface_hub``, extra ``wan``): kept in its cache, resumed where they stopped, shared with other
+programs. Nothing is downloaded unless ``pull`` is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from misora.client.errors import CheckpointError, MissingExtraError
+from misora.model.shards import verify_hashes
+from misora.model.wan import read_json, transformer_folder
+from misora.model.wan_config import from_json
+
+NETWORKS = ("transformer", "vae", "text_encoder")
+PATTERNS = ["*.json", "*.safetensors", "tokenizer/*", "LICENSE*"]  # never a pickle
+ROOM = 2**30  # bytes that stay free on the disk
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Named:
+    """A model that Misora has a name for."""
+
+    repository: str
+    licence: str
+    gigabytes: float  # of its download, about: text encoder included
+    says: str
+
+
+NAMED = {
+    "wan2.1-t2v-1.3b": Named(
+        repository="Wan-AI/Wan2.1-T2V-1.3B-Diffusers", licence="apache-2.0", gigabytes=29, says="Wan 2.1, text to video, 1.3 B, 480p"
+    ),
+    "wan2.1-t2v-14b": Named(
+        repository="Wan-AI/Wan2.1-T2V-14B-Diffusers", licence="apache-2.0", gigabytes=80, says="Wan 2.1, text to video, 14 B, 480p and 720p"
+    ),
+    "wan2.2-ti2v-5b": Named(
+        repository="Wan-AI/Wan2.2-TI2V-5B-Diffusers", licence="apache-2.0", gigabytes=34, says="Wan 2.2, text and image to video, 5 B, 720p"
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A download that is here."""
+
+    repository: str
+    folder: Path
+    bytes: int
+
+
+def repository_of(model: str) -> str | None:
+    """The hub's id of a name of ours or of an id itself; None where ``model`` can only be a folder."""
+    if model in NAMED:
+        return NAMED[model].repository
+    parts = model.split("/")
+    return model if len(parts) == 2 and all(parts) and not model.startswith((".", "~")) and not Path(model).exists() else None
+
+
+def folder_of(model: str) -> Path:
+    """Where the files of a name, an id or a folder are on this machine. Raises CheckpointError, MissingExtraError."""
+    repository = repository_of(model)
+    if repository is None:
+        folder = Path(model).expanduser()
+        if not folder.exists():
+            known = ", ".join(("embedded", *NAMED))
+            raise CheckpointError(f"There is no model {model!r}; give one of {known}, a hub id like owner/name, or a folder that exists.")
+        return folder
+    hub = library()
+    try:
+        return Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=PATTERNS, cache_dir=cache()))
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise CheckpointError(f"{model} is not on this machine, or only half of it; fetch it with `misora models pull {model}`.") from error
+
+
+def pull(model: str) -> Path:
+    """Download a model, or what is missing of it, and check it; returns its folder. Raises CheckpointError, MissingExtraError."""
+    repository = repository_of(model)
+    if repository is None:
+        raise CheckpointError(f"{model} is no name and no hub id like owner/name; see `misora models list`.")
+    hub = library()
+    with explained(hub, model):
+        check_family(repository)
+        missing = sum(
+            file.file_size
+            for file in hub.snapshot_download(repository, allow_patterns=PATTERNS, cache_dir=cache(), dry_run=True)
+            if not file.is_cached
+        )
+        free = shutil.disk_usage(_existing(cache())).free
+        if missing + ROOM > free:
+            needs = f"needs {(missing + ROOM) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free in {cache()}"
+            raise CheckpointError(f"{model} {needs}; make room, or set HF_HOME to a folder on a larger disk.")
+        folder = Path(hub.snapshot_download(repository, allow_patterns=PATTERNS, cache_dir=cache()))
+    for network in NETWORKS:
+        if (folder / network).is_dir():
+            verify_hashes(folder / network)
+    return folder
+
+
+def check_family(repository: str) -> None:
+    """Fetch no more than the configuration, and refuse what is not of the family before anything large comes. Raises CheckpointError."""
+    path = Path(library().hf_hub_download(repository, "transformer/config.json", cache_dir=cache()))
+    from_json(read_json(path), repository)
+
+
+def licence(model: str) -> str:
+    """The licence that a model's authors state; asked of the hub where it is none of ours. Raises CheckpointError."""
+    if model in NAMED:
+        return NAMED[model].licence
+    hub = library()
+    with explained(hub, model):
+        tags = hub.model_info(model).tags or []
+    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "not stated: ask its authors")
+
+
+def kept() -> list[Kept]:
+    """The models of the family that the cache holds; none where the library is not installed or nothing was ever downloaded."""
+    with contextlib.suppress(MissingExtraError):
+        found = []
+        for repository in sorted(_scan(), key=lambda repository: repository.repo_id):
+            for revision in repository.revisions:
+                told = transformer_folder(revision.snapshot_path) / "config.json"
+                if repository.repo_type == "model" and told.is_file() and "Wan" in str(read_json(told).get("_class_name")):
+                    found.append(Kept(repository=repository.repo_id, folder=revision.snapshot_path, bytes=revision.size_on_disk))
+        return found
+    return []
+
+
+def remove(model: str) -> int:
+    """Delete every version of a downloaded model; returns the bytes that this frees. Raises CheckpointError, MissingExtraError."""
+    repository = repository_of(model)
+    library()
+    revisions = [revision.commit_hash for found in _scan() if found.repo_id == repository for revision in found.revisions]
+    if repository is None or not revisions:
+        raise CheckpointError(f"{model} is no download of this machine; see `misora models list`. Folders of your own are never deleted.")
+    plan = library().scan_cache_dir(cache()).delete_revisions(*revisions)
+    plan.execute()
+    return int(plan.expected_freed_size)
+
+
+def cache() -> Path:
+    """The folder that downloads are kept in: the hub's own, so that ``HF_HOME`` moves it."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def library() -> Any:
+    """``huggingface_hub``. Raises MissingExtraError."""
+    extra("huggingface_hub.errors")
+    return extra("huggingface_hub")
+
+
+def extra(name: str) -> Any:
+    """A module of the extra ``wan``. Raises MissingExtraError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError("Open weights need the extra `wan`; install it with `pip install 'misora[wan]'`.") from error
+
+
+@contextlib.contextmanager
+def explained(hub: Any, model: str) -> Iterator[None]:
+    """Whatever goes wrong on the way to the hub becomes a CheckpointError that says what to do."""
+    errors = hub.errors
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise CheckpointError(
+            f"{model} is only for people who accepted its terms: accept them on its page, then set HF_TOKEN to your token and pull again."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise CheckpointError(f"The hub has no public model {model}; check its name, or set HF_TOKEN if it is private.") from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{model} is not in diffusers' layout (it has no transformer/config.json); give the id of one that is."
+        ) from error
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+        raise CheckpointError(
+            f"{model} is not on this machine and the hub cannot be reached; go online and pull again (it goes on where it stopped),"
+            " or copy the folder here and give its path."
+        ) from error
+    except (errors.HfHubHTTPError, errors.HFValidationError, errors.FileMetadataError, OSError) as error:
+        first = str(error).splitlines()[0].rstrip(".")
+        raise CheckpointError(f"{model} could not be fetched ({first}); pull again, it goes on where it stopped.") from error
+
+
+def _scan() -> Any:
+    hub = library()
+    try:
+        return hub.scan_cache_dir(cache()).repos
+    except hub.CacheNotFound:
+        return ()
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,0 +1,171 @@
+"""LoRA files (arXiv:2106.09685) for the Wan family: read, merged into a transformer or added while it runs; it knows no hub and no prompt.
+
+Both namings are read: diffusers' (``transformer.blocks.0.attn1.to_q.lora_A.weight``) and that of kohya and ComfyUI
+(``lora_unet_blocks_0_self_attn_q.lora_down.weight``, ``diffusion_model.blocks.0.self_attn.q.lora_A.weight``, ``….alpha``, ``….diff_b``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import safetensors
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from misora.client.errors import CheckpointError
+from misora.model import wan_keys
+from misora.model.shards import Shards, files_of
+from misora.model.transformer import Transformer, TransformerConfig
+
+DOWN, UP = ("lora_A", "lora_down", "lora.down"), ("lora_B", "lora_up", "lora.up")
+SUFFIX = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up)(?:\.\w+)?\.(weight|bias)$|\.(alpha|diff|diff_b)$")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is added to one of our parameters ``name``, to part ``part`` of ``parts`` of its rows: ``up @ down``, or ``up`` alone."""
+
+    name: str
+    part: int
+    parts: int
+    up: Tensor  # rows by rank, scaled by alpha; or the whole difference
+    down: Tensor | None = None  # rank by columns
+
+    def whole(self) -> Tensor:
+        """The difference itself, in float32."""
+        return self.up.float() if self.down is None else self.up.float() @ self.down.float()
+
+
+def read(where: str | Path, config: TransformerConfig) -> list[Change]:
+    """The changes that a LoRA file makes to a transformer of ``config``. Raises CheckpointError."""
+    path = files_of(Path(where))[0]
+    shards = Shards(path)
+    found: dict[str, dict[str, Tensor]] = {}  # module of theirs -> what the file has for it
+    for name in shards:
+        match = SUFFIX.search(name)
+        if match is None:
+            raise CheckpointError(f"{path} holds {name!r}, which is no part of a LoRA that Misora reads; give another file.")
+        kind = match[3] or ("down" if match[1] in DOWN else "up" if match[2] == "weight" else "up_bias")
+        found.setdefault(name[: match.start()], {})[kind] = shards[name]
+    places = wan_keys.tensors(config.depth, "diffusers") | wan_keys.tensors(config.depth, "original")
+    flat = {name.rpartition(".")[0].replace(".", "_"): name.rpartition(".")[0] for name in places}
+    told = _told_scale(path)
+    changes = []
+    for module, tensors in found.items():
+        known = _known(module, flat)
+        if known is None:
+            raise CheckpointError(f"{path} changes {module!r}, which this transformer lacks; give a LoRA that was made for it.")
+        changes += _changes(known, tensors, places, config, told, path)
+    return changes
+
+
+def merge(network: Transformer, changes: Sequence[Change], weight: float = 1.0) -> None:
+    """Add ``weight`` times the changes to the network's parameters, for good; summed in float32."""
+    for change in changes:
+        parameter = network.get_parameter(change.name)
+        made = parameter.data.float().clone()
+        made.chunk(change.parts)[change.part].add_(change.whole().view_as(made.chunk(change.parts)[change.part]), alpha=weight)
+        parameter.data = made.to(parameter.dtype)
+
+
+class Live(nn.Module):
+    """A linear layer with low-rank changes beside it, each as strong as ``weights`` says at the moment."""
+
+    def __init__(self, linear: nn.Linear, weights: dict[str, float]) -> None:
+        super().__init__()
+        self.linear, self.weights = linear, weights
+        self.changes: list[tuple[str, Change]] = []
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's own weight, without the changes."""
+        return self.linear.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.linear(x)  # ... d
+        for lora, change in self.changes:
+            if strength := self.weights[lora]:
+                assert change.down is not None
+                rows = made.chunk(change.parts, -1)[change.part]  # ... d/parts
+                rows += strength * F.linear(F.linear(x, change.down.to(x)), change.up.to(x))
+        return made
+
+
+def attach(network: Transformer, name: str, changes: Sequence[Change], weights: dict[str, float]) -> None:
+    """Let ``changes`` work in the network as strongly as ``weights[name]`` says, now and whenever it changes. Raises CheckpointError."""
+    if any(change.down is None for change in changes):
+        raise CheckpointError(f"The LoRA {name} changes more than matrices of low rank; merge it instead.")
+    for change in changes:
+        path = change.name.removesuffix(".weight")
+        holder, _, last = path.rpartition(".")
+        layer = network.get_submodule(path)
+        if not isinstance(layer, Live):
+            assert isinstance(layer, nn.Linear)
+            layer = Live(layer, weights)
+            setattr(network.get_submodule(holder), last, layer)
+        layer.changes.append((name, change))
+
+
+def _known(module: str, flat: dict[str, str]) -> str | None:
+    """The module's name in one of the two layouts, whatever stands before it and whether its dots became underscores."""
+    name = wan_keys.bare(module)
+    for prefix in ("lora_unet_", "lora_transformer_"):
+        name = name.removeprefix(prefix)
+    return flat.get(name.replace(".", "_"))
+
+
+def _changes(
+    module: str, tensors: dict[str, Tensor], places: dict[str, wan_keys.Place], config: TransformerConfig, told: float, path: Path
+) -> list[Change]:
+    changes = []
+    if ("down" in tensors) != ("up" in tensors):
+        raise CheckpointError(f"{path} has only one half of {module!r}; fetch it again.")
+    if "down" in tensors:
+        down, up = tensors["down"].flatten(1), tensors["up"].flatten(1)
+        scale = float(tensors["alpha"]) / len(down) if "alpha" in tensors else told
+        changes.append(_change(places[f"{module}.weight"], up * scale, down, config))
+    for kind, suffix in (("diff", "weight"), ("diff_b", "bias"), ("up_bias", "bias")):
+        if kind in tensors and f"{module}.{suffix}" in places:
+            changes.append(_change(places[f"{module}.{suffix}"], tensors[kind], None, config))
+    sizes = _sizes(config)
+    for change in changes:
+        rows, columns = sizes[change.name.split(".", 2)[-1] if change.name.startswith("blocks.") else change.name]
+        given = (len(change.up), columns if change.down is None else change.down.shape[1])
+        if given != (rows // change.parts, columns):
+            wanted = f"{rows // change.parts}x{columns}"
+            raise CheckpointError(
+                f"{path} is for another size: {module!r} is {given[0]}x{given[1]} there and {wanted} here; give a matching one."
+            )
+    return changes
+
+
+def _change(place: wan_keys.Place, up: Tensor, down: Tensor | None, config: TransformerConfig) -> Change:
+    try:
+        up = wan_keys.arrange(place, up, config)
+    except RuntimeError:
+        up = up.flatten(1) if up.ndim > 1 else up  # of another size: refused by who asked
+    return Change(name=place.name, part=place.part, parts=place.parts, up=up, down=down)
+
+
+def _sizes(config: TransformerConfig) -> dict[str, tuple[int, int]]:
+    """Rows and columns of each parameter, of one block for all; vectors have no columns."""
+    with torch.device("meta"):
+        network = Transformer(dataclasses.replace(config, depth=1))
+    names = {name.removeprefix("blocks.0."): weight.shape for name, weight in network.named_parameters()}
+    return {name: (shape[0], shape[1] if len(shape) > 1 else 0) for name, shape in names.items()}
+
+
+def _told_scale(path: Path) -> float:
+    """Alpha over rank as diffusers writes it beside the tensors; 1 where it does not."""
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        told = (file.metadata() or {}).get("lora_adapter_metadata")
+    try:
+        found = json.loads(told) if told else {}
+        return float(found["transformer.lora_alpha"]) / float(found["transformer.r"]) if found else 1.0
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{path} tells its scale in a way that cannot be read ({error!r}); save it again.") from error

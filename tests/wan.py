@@ -1,0 +1,132 @@
+"""Tiny random networks of the Wan family as diffusers builds and saves them: the oracles of our own; it knows nothing of what is tested."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from misora.model import wan_keys
+
+SHAPES = {  # in channels, out channels
+    "t2v": (6, 6),
+    "i2v": (11, 4),
+    "ti2v": (10, 10),
+}
+HEADS, HEAD, DEPTH, TEXT = 2, 26, 2, 20  # 26 channels: time has more pairs than rows and columns
+
+
+def randomise(network: torch.nn.Module, seed: int = 0) -> None:
+    """Fill every weight with its own random numbers, large enough that no two tensors could change places unseen."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.3 + (0.7 if weight.ndim == 1 else 0))
+
+
+def transformer(kind: str = "t2v", *, heads: int = HEADS, head: int = HEAD, text: int = TEXT, **sizes: Any) -> Any:
+    """diffusers' transformer of a tiny size, all random, in float32."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from diffusers import WanTransformer3DModel
+
+        entering, leaving = SHAPES[kind]
+        fixed = {"num_attention_heads": heads, "attention_head_dim": head, "text_dim": text, "num_layers": DEPTH, "ffn_dim": 72}
+        made = WanTransformer3DModel(**{**fixed, "in_channels": entering, "out_channels": leaving, **sizes})
+    randomise(made)
+    return made.eval().requires_grad_(False)
+
+
+def original_names(network: Any, depth: int = DEPTH) -> dict[str, Tensor]:
+    """The state of diffusers' transformer under the names of the original files."""
+    ours = {(place.name, place.part): name for name, place in wan_keys.tensors(depth, "original").items()}
+    diffusers = {name: (place.name, place.part) for name, place in wan_keys.tensors(depth, "diffusers").items()}
+    return {ours[diffusers[name]]: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def save(network: Any, folder: Path, layout: str = "diffusers") -> Path:
+    """Save in several shards as diffusers does, or in one file as the original weights come."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if layout == "diffusers":
+        network.save_pretrained(folder, max_shard_size="100KB")
+    else:
+        save_file(original_names(network), folder / "diffusion_pytorch_model.safetensors")
+    return folder
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """No warnings and no progress of other libraries."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def autoencoder(kind: str) -> Any:
+    """diffusers' autoencoder of Wan 2.1, or for ``ti2v`` of Wan 2.2, tiny and random."""
+    with silence():
+        from diffusers import AutoencoderKLWan
+
+        channels = SHAPES[kind][1]
+        sizes: dict[str, Any] = {"base_dim": 3, "z_dim": channels, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
+        sizes |= {"temperal_downsample": [False, True, True]}
+        sizes |= {"latents_mean": [0.1 * i for i in range(channels)], "latents_std": [1 + 0.2 * i for i in range(channels)]}
+        if kind == "ti2v":
+            sizes |= {"in_channels": 12, "out_channels": 12, "is_residual": True, "patch_size": 2}
+            sizes |= {"scale_factor_spatial": 16, "scale_factor_temporal": 4}
+        torch.manual_seed(0)
+        return AutoencoderKLWan(**sizes).eval().requires_grad_(False)
+
+
+def text_encoder() -> tuple[Any, Any]:
+    """A tokenizer of single words and transformers' encoder, tiny and random."""
+    with silence():
+        from tokenizers import Tokenizer, models, pre_tokenizers, processors
+        from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+        words = ["<pad>", "</s>", "<unk>", "a", "red", "ball", "&", "blue", "cube", "blurred"]
+        inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+        inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        inner.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+        config = UMT5Config(vocab_size=len(words), d_model=TEXT, d_kv=8, d_ff=37, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu")
+        torch.manual_seed(0)
+        encoder = UMT5EncoderModel(config)
+    randomise(encoder)
+    return tokenizer, encoder.eval().requires_grad_(False)
+
+
+def pipeline(kind: str) -> Any:
+    """diffusers' whole pipeline, tiny and random, with Euler's steps."""
+    with silence():
+        from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
+
+        tokenizer, encoder = text_encoder()
+        made = WanPipeline(
+            tokenizer=tokenizer,
+            text_encoder=encoder,
+            vae=autoencoder(kind),
+            transformer=transformer(kind),
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+            expand_timesteps=kind == "ti2v",
+        )
+        made.set_progress_bar_config(disable=True)
+        return made
+
+
+def image_pipeline(peer: Any) -> Any:
+    """The same networks behind diffusers' pipeline for a given first frame."""
+    with silence():
+        from diffusers import WanImageToVideoPipeline
+
+        parts = {name: peer.components[name] for name in ("tokenizer", "text_encoder", "vae", "transformer", "scheduler")}
+        made = WanImageToVideoPipeline(**parts, expand_timesteps=True)
+        made.set_progress_bar_config(disable=True)
+        return made
