@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misora.cli import evals_verbs
-from misora.client.errors import GenerationError, MissingExtraError, UsageError
+from misora.client.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
-    from misora.evals.prompt import Source
+    from misora.cli.sources import Clips
+    from misora.evals.curve import Point
+    from misora.evals.prompt import Row
     from misora.evals.prompts import Item
-    from misora.model.weights import WanWeights, Weights
+    from misora.evals.takes import Job, Store, Take
 
-SIZE = (96, 176)  # native height and width
-SECONDS = 4.0
-TRIES = 10  # seeds after which the simulator gives a scene up
+LANGUAGES = ("en", "ja")
 
 
 def add_parser(verbs: Any) -> None:
@@ -28,110 +27,122 @@ def add_parser(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser("evals", help="measure a model on prompts that training never saw")
     actions = parser.add_subparsers(dest="action", metavar="prompt|verbs", required=True)
     action = actions.add_parser("prompt", help="does the clip show what the held-out prompt says?")
-    action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the weights to measure (default: embedded)")
-    action.add_argument("--out", type=Path, default=Path("evals"), metavar="FOLDER", help="table, JSON and contact sheet (default: evals)")
+    model = "the weights to measure; several make a curve over training (default: embedded)"
+    action.add_argument("--model", nargs="+", default=["embedded"], metavar="NAME|FOLDER", help=model)
+    out = "tables, JSON, contact sheet and what was judged: the same command goes on where it was stopped (default: evals)"
+    action.add_argument("--out", type=Path, default=Path("evals"), metavar="FOLDER", help=out)
     action.add_argument("--prompts", type=int, metavar="N", help="only the first N of the list (default: all)")
     action.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1 of each prompt, 1 to 10 (default: 1)")
     action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
     action.add_argument("--guidance", type=float, default=3.0, metavar="X", help="how closely to follow the prompt (default: 3)")
+    workers = "processes that draw and judge, each with its share of the cores (default: one a core)"
+    action.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=workers)
     action.set_defaults(run=run, computes=True)
     evals_verbs.add_action(actions)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure every row, print the table and write the report. Raises MisoraError."""
+    """Measure every row, print the table and write the report; what ``--out`` holds already is not done again. Raises MisoraError."""
     try:
-        from misora.evals import prompt, report
+        from misora.evals import report
+        from misora.evals.curve import write_curve
         from misora.evals.prompts import read_items
+        from misora.evals.takes import Store
     except ModuleNotFoundError as error:
         raise MissingExtraError("Measuring needs more packages; run `pip install 'misora[train]'`.") from error
     from rich.console import Console
 
-    from misora.model.weights import load_weights
+    from misora.cli.sources import prompt_clips, samples_of
 
+    _check(args)
     items = read_items()[: args.prompts]
-    if not items or not 1 <= args.seeds <= 10:
-        raise UsageError("Ask for at least one prompt and for 1 to 10 seeds.")
-    weights = load_weights(args.model)
-    model = model_source(weights, args.steps, args.guidance)
-    takes = {name: list(found) for name, found in _takes(items, weights, model, range(args.seeds))}
-    reference = takes["simulator"]
-    takes["shuffled prompts"] = prompt.shuffled(takes["model"], len(items))
-    rows = [prompt.score(name, items, found, reference) for name, found in takes.items()]
-    for language in ("en", "ja"):
-        rows.append(prompt.score(f"model, {language}", items, [take for take in takes["model"] if take.language == language], reference))
-    Console(width=160).print(report.table(rows))
-    report.write_report(args.out, rows, model=args.model, prompts=len(items), seeds=args.seeds, steps=args.steps, guidance=args.guidance)
-    _write_sheet(args.out, items[:10], model)
+    clips = {name: prompt_clips(name, args.steps, args.guidance, args.out / "frames") for name in args.model}
+    store = Store(args.out / "takes.jsonl")
+    console = Console(width=160)
+    rows: list[Row] = []
+    points: list[Point] = []
+    for name, source in clips.items():
+        found = _measure(source, store, items, args)
+        model_rows = _rows(items, found, f"{name}: " if len(clips) > 1 else "")
+        rows += [row for row in model_rows if row.name not in {other.name for other in rows}]
+        points.append((samples_of(name), name, next(row for row in model_rows if row.name.endswith("model"))))
+    console.print(report.table(rows))
+    settings = {"prompts": len(items), "seeds": args.seeds, "steps": args.steps, "guidance": args.guidance}
+    report.write_report(args.out, rows, models=args.model, **settings)
+    if len(points) > 1:
+        write_curve(args.out / "curve.jsonl", points)
+        console.print(report.curve_table(points))
+    _write_sheet(args.out, items[:10], clips[args.model[-1]])
     print(f"{args.out}  {len(items)} prompts, {args.seeds} seeds, both languages")
 
 
-def _takes(items: list[Item], weights: Weights, model: Source, seeds: range) -> Iterator[tuple[str, Any]]:
-    """The name of each row that is drawn, and its judged clips."""
-    from misora.evals import prompt
-
-    yield "simulator", prompt.take_all(items, simulator, ("en",), (0,))
-    through: Source = lambda item, language, seed: reconstruction(weights, simulator(item, language, seed))
-    yield "autoencoder", prompt.take_all(items, through, ("en",), (0,))
-    yield "frozen first frame", prompt.take_all(items, prompt.frozen(model), ("en",), (0,))
-    yield "model", prompt.take_all(items, model, ("en", "ja"), seeds)
-
-
-def simulator(item: Item, language: str, seed: int) -> np.ndarray:
-    """The world's own clip of an item: the ceiling. Needs the extra ``world``."""
-    from misora.world.make import Unstageable, render_graph
-
-    for again in range(TRIES):
-        try:
-            return render_graph(item.graph, seed + 10 * again, seconds=SECONDS, size=SIZE).frames
-        except Unstageable:
-            continue
-    raise GenerationError(f"The simulator cannot stage this prompt: {item.captions[language]}")
-
-
-def model_source(weights: Weights, steps: int, guidance: float) -> Source:
-    """The model's clips at native size, as ``misora generate`` draws them; those of seed 0 are kept: several rows show them."""
-    import torch
-
-    from misora.render.render import render
+def _check(args: argparse.Namespace) -> None:
+    """Raise UsageError for what cannot be meant, before anything is loaded or written."""
     from misora.render.request import Request
 
-    kept: dict[str, np.ndarray] = {}
-
-    def draw(item: Item, language: str, seed: int) -> np.ndarray:
-        prompt = item.captions[language]
-        if seed == 0 and prompt in kept:
-            return kept[prompt]
-        video = render(Request(prompt=prompt, seed=seed, steps=steps, guidance=guidance), weights)
-        frames = to_bytes(torch.stack(list(video.native)))
-        if seed == 0:
-            kept[prompt] = frames
-        return frames
-
-    return draw
+    if (args.prompts is not None and args.prompts < 1) or not 1 <= args.seeds <= 10:
+        raise UsageError("Ask for at least one prompt and for 1 to 10 seeds.")
+    if not 1 <= args.workers <= 64:
+        raise UsageError(f"{args.workers} workers cannot be had; ask for 1 to 64.")
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"{args.out} is a file; give --out a folder.")
+    Request(prompt="a ball", seed=0, steps=args.steps, guidance=args.guidance).check()
 
 
-def reconstruction(weights: Weights | WanWeights, frames: np.ndarray) -> np.ndarray:
-    """What is left of a clip after the autoencoder."""
-    import torch
+def _measure(clips: Clips, store: Store, items: list[Item], args: argparse.Namespace) -> dict[str, list[Take]]:
+    """Draw and judge what is missing; the takes of every row that is drawn, by its name."""
+    from misora.evals.takes import Job, carry_out
 
-    from misora.model.autoencoder import GROUP
-
-    kinds = "S" + "G" * ((len(frames) - 1) // GROUP)
-    pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].to(weights.dtype) / 127.5 - 1  # 1 3 t h w
-    with torch.inference_mode():
-        made = weights.autoencoder.decode(weights.autoencoder.encode(pixels, kinds).to(weights.dtype), kinds)  # 1 3 t h w
-    return to_bytes(made[0].transpose(0, 1))
-
-
-def to_bytes(frames: Tensor) -> np.ndarray:
-    """Frames [t, 3, h, w] in -1..1 as uint8 [t, h, w, 3]."""
-    import torch
-
-    return frames.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    jobs = [Job(source=clips.reference, index=index) for index in range(len(items))]
+    jobs += [
+        Job(source=clips.drawing, index=index, language=language, seed=seed)
+        for seed in range(args.seeds)
+        for index in range(len(items))
+        for language in LANGUAGES
+    ]
+    with _progress(Path(clips.model).name) as progress:
+        carry_out(jobs, clips, store, args.workers, progress)
+    return _by_row(jobs, store)
 
 
-def _write_sheet(out: Path, items: list[Item], model: Source) -> None:
+def _by_row(jobs: list[Job], store: Store) -> dict[str, list[Take]]:
+    found: dict[str, list[Take]] = {}
+    for job in jobs:
+        for name, take in store.done[job].items():
+            found.setdefault(name, []).append(take)
+    return found
+
+
+def _rows(items: list[Item], takes: dict[str, list[Take]], prefix: str) -> list[Row]:
+    """The table's rows for one model; those that the world draws carry no ``prefix``."""
+    from misora.evals import prompt
+
+    reference, drawn = takes["simulator"], takes["model"]
+    listed = {
+        "simulator": reference,
+        "autoencoder": takes["autoencoder"],
+        f"{prefix}shuffled prompts": prompt.shuffled(drawn, len(items)),
+        f"{prefix}frozen first frame": takes["frozen first frame"],
+        f"{prefix}model": drawn,
+        **{f"{prefix}model, {language}": [take for take in drawn if take.language == language] for language in LANGUAGES},
+    }
+    return [prompt.score(name, items, found, reference) for name, found in listed.items()]
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with the time left; what it yields is told how many of how many clips are done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _write_sheet(out: Path, items: list[Item], clips: Clips) -> None:
     """The first ten prompts, seed 0, nothing picked: ``ten.png``, ``ten.gif`` in motion, and ``ten.md`` that says what each should show."""
     import torch
 
@@ -139,8 +150,8 @@ def _write_sheet(out: Path, items: list[Item], model: Source) -> None:
     from misora.media.sheet import contact_sheet
     from misora.media.write import write_image, write_video
 
-    clips = [torch.from_numpy(model(item, "en", 0)) for item in items]
-    write_image(out / "ten.png", contact_sheet(clips, columns=7, gap=2))
-    columns = [torch.cat(clips[start : start + 2], dim=2) for start in range(0, len(clips) - 1, 2)]  # t h 2w 3 each
-    write_video(out / "ten.gif", torch.cat(columns or clips, dim=1), 12.0)
+    shown = [torch.from_numpy(clips.shown(index)) for index in range(len(items))]
+    write_image(out / "ten.png", contact_sheet(shown, columns=7, gap=2))
+    columns = [torch.cat(shown[start : start + 2], dim=2) for start in range(0, len(shown) - 1, 2)]  # t h 2w 3 each
+    write_video(out / "ten.gif", torch.cat(columns or shown, dim=1), 12.0)
     (out / "ten.md").write_text(sheet_legend([item.captions["en"] for item in items], "ten.png"), "utf-8")

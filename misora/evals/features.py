@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
+from misora.evals.masks import eroded
+
 LINES = 9  # rows and columns at which a silhouette is measured
 REACH = 5  # pixels on either side of an edge
 BAND = 4  # pixels inside the outline in which the stage would show through: highlights lie further in
@@ -47,7 +49,7 @@ def silhouette(crop: Crop) -> np.ndarray:
 
 def colour(crop: Crop) -> np.ndarray:
     """Red - green and blue - green in logs, and the log of the brightest channel: medians inside, [3], then its bright quarter, [4]."""
-    inside = ndimage.binary_erosion(crop.mask, iterations=2)
+    inside = eroded(crop.mask, 2)
     logs = np.log(crop.pixels[inside if inside.any() else crop.mask] + 4)  # n 3
     top = logs.max(-1)
     return np.array([*np.median(logs[:, [0, 2]] - logs[:, 1:2], axis=0), np.median(top), np.quantile(top, 0.75)])
@@ -56,26 +58,32 @@ def colour(crop: Crop) -> np.ndarray:
 def edge_width(crop: Crop) -> float:
     """Pixels that the step from stage to object takes, across or down, whichever takes longer. Sharp pictures: one to two.
 
-    Of two opposite sides the sharper one counts, since a shaded side can melt into the stage.
+    Of two opposite sides the sharper one counts, since a shaded side can melt into the stage. 0 where no side can be seen.
     """
-    turned = (crop.mask.T, crop.others.T, crop.pixels.swapaxes(0, 1))
-    return max(_steps(crop.mask, crop.others, crop.pixels), _steps(*turned))
+    across = _sides(crop.mask, crop.others, crop.pixels)
+    down = _sides(crop.mask.T, crop.others.T, crop.pixels.swapaxes(0, 1))
+    rises = _rise_widths(np.concatenate([*across, *down]))  # n
+    ends = np.cumsum([len(side) for side in (*across, *down)])
+    steps = [float(np.median(side)) if len(side) >= 4 else np.inf for side in np.split(rises, ends[:-1])]
+    return max(step if step < np.inf else 0.0 for step in (min(steps[:2]), min(steps[2:])))
 
 
-def _steps(mask: np.ndarray, others: np.ndarray, pixels: np.ndarray) -> float:
-    """The median width of the steps on the left or the right outline, in the rows of the region's middle half; 0 where none can be seen."""
+def _sides(mask: np.ndarray, others: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lines of pixels [n, 2*REACH+1, 3] from outside to inside over the left and the right outline, in the rows of the middle half."""
     ys = np.flatnonzero(mask.any(1))
     ys = ys[len(ys) // 4 : len(ys) - len(ys) // 4, None]  # n 1
     left = mask[ys[:, 0]].argmax(1)[:, None] + NEAR  # n 2*REACH+1, outside to inside
     right = mask.shape[1] - 1 - mask[ys[:, 0], ::-1].argmax(1)[:, None] - NEAR
-    widths = []
-    for at in (left, right):
-        seen = (at.min(1) >= 0) & (at.max(1) < mask.shape[1])
-        near = ys[seen], at[seen]
-        free = ~others[near].any(1) & mask[near][:, -3:].all(1)
-        if free.sum() >= 4:
-            widths.append(float(np.median(_rise_widths(pixels[near][free]))))
-    return min(widths, default=0.0)
+    return _free_lines(mask, others, pixels, (ys, left)), _free_lines(mask, others, pixels, (ys, right))
+
+
+def _free_lines(mask: np.ndarray, others: np.ndarray, pixels: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The lines at rows and columns ``at`` that lie in the picture, cross no other region and end inside of this one."""
+    ys, xs = at
+    seen = (xs.min(1) >= 0) & (xs.max(1) < mask.shape[1])
+    ys, xs = ys[seen], xs[seen]
+    free = ~others[ys, xs].any(1) & mask[ys, xs[:, -3:]].all(1)
+    return np.asarray(pixels[ys[free], xs[free]])
 
 
 def _rise_widths(lines: np.ndarray) -> np.ndarray:
@@ -91,8 +99,8 @@ def see_through(crop: Crop, tone: np.ndarray) -> float:
 
     Light of the stage that no shade of the tone holds gives it away: the part of a pixel at right angles to the tone, over the stage's own.
     """
-    band = ndimage.binary_erosion(crop.mask, iterations=2)
-    band &= ~ndimage.binary_erosion(band, iterations=BAND)
+    band = eroded(crop.mask, 2)
+    band &= ~eroded(band, BAND)
     pixels, stage = crop.pixels[band], crop.stage[band]  # n 3 each
     unit = tone / np.linalg.norm(tone)
     aside = stage - (stage @ unit)[:, None] * unit  # n 3

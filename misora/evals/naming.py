@@ -76,10 +76,13 @@ def name_shape(crop: Crop) -> tuple[str, float]:
     return table.shapes[best], float(distance[best])
 
 
-def name(crop: Crop, limits: Limits = LIMITS) -> tuple[str, str, str | None]:
-    """Colour, shape (``unknown`` beyond the limit) and the fault for which the region is rejected, None when it is sound."""
+def name(crop: Crop, seen: tuple[str, float], limits: Limits = LIMITS) -> tuple[str, str, str | None]:
+    """Colour, shape (``unknown`` beyond the limit) and the fault for which the region is rejected, None when it is sound.
+
+    ``seen``: what ``name_shape`` says of it.
+    """
     tone_name, tone_distance, tone = name_colour(crop)
-    shape, shape_distance = name_shape(crop)
+    shape, shape_distance = seen
     faults = {
         "no colour": tone_distance > limits.colour,
         "no shape": shape_distance > limits.shape,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from misora.evals.background import LIFT, LOGS
 from misora.evals.features import REACH, Crop
+from misora.evals.masks import opened
 from misora.evals.naming import LIMITS, name, name_colour, name_shape, nearest_tones
 from misora.evals.segment import LEAST, Regions, segment
 from misora.evals.tracks import Parse, Sight, link
@@ -33,8 +32,11 @@ def _sights(frames: np.ndarray, regions: Regions, number: int) -> list[Sight]:
     """The objects of one region: one, or several where colours show that it is made of overlapping things."""
     crop, corner = crop_of(frames, regions, number)
     frame = int(regions.frame[number])
-    parts = _parts(crop) if _dented(crop) or name_shape(crop)[1] > LIMITS.shape else [crop]
-    return [_sight(part, corner, frame, frames.shape[1:3], alone=len(parts) == 1) for part in parts]
+    shape = name_shape(crop)
+    parts = _parts(crop) if shape[1] > LIMITS.shape or _dented(crop) else [crop]
+    if len(parts) == 1:
+        return [_sight(crop, shape, corner, frame, frames.shape[1:3], alone=True)]
+    return [_sight(part, name_shape(part), corner, frame, frames.shape[1:3], alone=False) for part in parts]
 
 
 def crop_of(frames: np.ndarray, regions: Regions, number: int) -> tuple[Crop, tuple[int, int]]:
@@ -48,16 +50,16 @@ def crop_of(frames: np.ndarray, regions: Regions, number: int) -> tuple[Crop, tu
     )
     labels = regions.labels[window]  # h w
     pixels = frames[window]  # h w 3
-    stage = np.exp(LOGS[pixels] - regions.contrast[window]) - LIFT  # h w 3
     mask = labels == number + 1
-    crop = Crop(mask=mask, others=(labels > 0) & ~mask, pixels=pixels.astype(np.float32), stage=stage)
+    crop = Crop(mask=mask, others=(labels > 0) & ~mask, pixels=pixels.astype(np.float32), stage=regions.stage[window[1:]])
     return crop, (window[1].start, window[2].start)
 
 
 def _dented(crop: Crop) -> bool:
     """Whether the outline is dented: every thing of the slice is convex, so two must overlap."""
-    ys, xs = np.nonzero(crop.mask & ~ndimage.binary_erosion(crop.mask))
-    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (0, 1) for dy in (0, 1)])
+    ys = np.flatnonzero(crop.mask.any(1))
+    left, right = crop.mask[ys].argmax(1), crop.mask.shape[1] - crop.mask[ys, ::-1].argmax(1)
+    corners = np.concatenate([np.stack([xs, ys + dy], axis=1) for xs in (left, right) for dy in (0, 1)])
     return bool(crop.mask.sum() < SOLID * ConvexHull(corners).volume)
 
 
@@ -66,7 +68,7 @@ def _parts(crop: Crop) -> list[Crop]:
     tones = np.full(crop.mask.shape, -1)
     tones[crop.mask] = nearest_tones(crop.pixels[crop.mask])
     least = max(LEAST, SECOND * crop.mask.sum())
-    masks = [ndimage.binary_opening(tones == tone) for tone in np.flatnonzero(np.bincount(tones[crop.mask]) > least)]
+    masks = [opened(tones == tone) for tone in np.flatnonzero(np.bincount(tones[crop.mask]) > least)]
     masks = [mask for mask in masks if mask.sum() > least]
     named: dict[str, np.ndarray] = {}
     for mask in masks:  # shade can look like two colours, yet be named as one
@@ -79,13 +81,13 @@ def _parts(crop: Crop) -> list[Crop]:
     return [dataclasses.replace(crop, mask=mask, others=crop.others | (crop.mask & ~mask)) for mask in named.values()]
 
 
-def _sight(crop: Crop, corner: tuple[int, int], frame: int, size: tuple[int, int], *, alone: bool) -> Sight:
+def _sight(crop: Crop, seen: tuple[str, float], corner: tuple[int, int], frame: int, size: tuple[int, int], *, alone: bool) -> Sight:
     """What one crop shows. A thing cut off by the border or by another thing is named by its colour only."""
     ys, xs = np.nonzero(crop.mask)
     top, left = int(ys.min()) + corner[0], int(xs.min()) + corner[1]
     bottom, right = int(ys.max()) + corner[0] + 1, int(xs.max()) + corner[1] + 1
     whole = alone and top > 0 and left > 0 and bottom < size[0] and right < size[1]
-    tone, shape, fault = name(crop)
+    tone, shape, fault = name(crop, seen)
     return Sight(
         frame=frame,
         centre=(float(xs.mean()) + corner[1], float(ys.mean()) + corner[0]),

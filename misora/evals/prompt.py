@@ -1,19 +1,17 @@
-"""Scores of a source of clips against held-out prompts, row by row; it knows nothing of where the clips come from."""
+"""Scores of judged clips against held-out prompts, row by row; it knows nothing of where the clips come from."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
 from misora.evals.judge import ATOMS, judge
 from misora.evals.parse import parse
 from misora.evals.prompts import Item
-from misora.evals.tracks import Parse
-
-Source = Callable[[Item, str, int], np.ndarray]  # item, language, seed -> frames uint8 [t, h, w, 3] at native size
+from misora.evals.takes import Take
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,17 +43,6 @@ def wilson(right: int, asked: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Take:
-    """One clip that was judged: which item, in which language, from which seed, and what was seen of it."""
-
-    index: int
-    language: str
-    seed: int
-    parse: Parse
-    energy: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
     """One line of the table. ``energy``: motion energy over that of the reference clips; ``takes``: clips per usable one."""
 
@@ -71,29 +58,9 @@ def motion_energy(frames: np.ndarray) -> float:
     return float(steps.mean()) if len(steps) else 0.0
 
 
-def take_all(items: list[Item], source: Source, languages: Iterable[str], seeds: Iterable[int]) -> list[Take]:
-    """Draw and parse one clip for every item, language and seed, in that order."""
-    return [
-        take(source(item, language, seed), index, language, seed)
-        for index, item in enumerate(items)
-        for language in languages
-        for seed in seeds
-    ]
-
-
 def take(frames: np.ndarray, index: int, language: str = "en", seed: int = 0) -> Take:
     """What is kept of one clip: its parse and its motion energy, not its pixels."""
     return Take(index=index, language=language, seed=seed, parse=parse(frames), energy=motion_energy(frames))
-
-
-def frozen(source: Source) -> Source:
-    """The same source with its first frame held: what scores without any motion."""
-
-    def still(item: Item, language: str, seed: int) -> np.ndarray:
-        frames = source(item, language, seed)
-        return np.repeat(frames[:1], len(frames), axis=0)
-
-    return still
 
 
 def shuffled(takes: list[Take], length: int) -> list[Take]:

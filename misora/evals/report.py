@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from misora.evals.curve import Point
 from misora.evals.prompt import Row, Score
 
 COLUMNS = {
@@ -32,6 +33,16 @@ def table(rows: list[Row], title: str = "held-out prompts") -> Table:
         view.add_column(name, justify="left" if not name else "right")
     for row in rows:
         view.add_row(row.name, *(_cell(row.scores[key]) for key in COLUMNS), _number(row.energy), _number(row.takes))
+    return view
+
+
+def curve_table(points: list[Point]) -> Table:
+    """A rich table of the models' scores against the samples that they were trained on."""
+    view = Table(title="score against training", caption="per cent, with Wilson's 95 % interval")
+    for name in ("samples", "weights", *COLUMNS.values()):
+        view.add_column(name, justify="left" if name == "weights" else "right")
+    for samples, name, row in sorted(points, key=lambda point: point[0]):
+        view.add_row(f"{samples:,}", name, *(_cell(row.scores[key]) for key in COLUMNS))
     return view
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from misora.evals.background import LOGS, Stage, empty_stage, ground_rows
+from misora.evals.background import LIFT, LOGS, Stage, empty_stage, ground_rows
+from misora.evals.masks import opened
 
 # A shadow darkens the day's floor by up to SHADE (natural log units) and tints it on the way, by (red - green, blue - green) at most:
 SHADE, TINT, FULL = 1.1, (-0.045, 0.07), 0.5
@@ -25,16 +26,13 @@ class Regions:
     labels: np.ndarray
     frame: np.ndarray  # n
     slices: list[tuple[slice, slice]]
-    area: np.ndarray  # n
-    contrast: np.ndarray  # t h w 3, log of pixel over stage
+    stage: np.ndarray  # h w 3 float32, grey levels of the empty stage
 
 
 def segment(frames: np.ndarray) -> Regions:
     """The regions of ``frames`` uint8 [t, h, w, 3] that are neither floor, sky nor shadow."""
     stage = empty_stage(frames)
-    contrast = LOGS[frames] - stage.logs  # t h w 3
-    solid = ndimage.binary_opening(_is_object(contrast, stage), IN_FRAME)
-    labels, count = ndimage.label(solid, IN_FRAME)
+    labels, count = ndimage.label(opened(_objects(frames, stage)), IN_FRAME)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     keep = area >= LEAST
     order = np.zeros(count + 1, np.int32)
@@ -46,20 +44,31 @@ def segment(frames: np.ndarray) -> Regions:
         labels=labels,
         frame=np.array([box[0].start for box in boxes], dtype=np.int64),
         slices=[(box[1], box[2]) for box in boxes],
-        area=np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1:],
-        contrast=contrast,
+        stage=np.exp(stage.logs) - np.float32(LIFT),
     )
 
 
-def _is_object(contrast: np.ndarray, stage: Stage) -> np.ndarray:
+def _objects(frames: np.ndarray, stage: Stage) -> np.ndarray:
     """Where a pixel is neither as bright as the stage nor like its shadow: [t, h, w] bool."""
-    red, light, blue = (contrast[..., channel] for channel in range(3))  # t h w each
+    differs = _differs(frames, stage)  # t h w, far fewer than all
+    t, y, x = np.nonzero(differs)
+    contrast = LOGS[frames[t, y, x]] - stage.logs[y, x]  # n 3
+    red, light, blue = contrast.T  # n each
     depth = np.clip(light / -FULL, 0, 1)
     off_red = (red - light - TINT[0] * depth) / (TOLERANCE[0] + stage.spread[0])
     off_blue = (blue - light - TINT[1] * depth) / (TOLERANCE[1] + stage.spread[1])
     tinted = off_red * off_red + off_blue * off_blue > 1
-    dark = light < np.where(ground_rows(stage.logs), -SHADE, -BRIGHT)[:, None]
-    return np.asarray((tinted & (np.abs(contrast).max(-1) > FAINT)) | (light > BRIGHT) | dark)
+    dark = light < np.where(ground_rows(stage.logs), -SHADE, -BRIGHT)[y]
+    differs[t, y, x] = tinted | (light > BRIGHT) | dark
+    return differs
+
+
+def _differs(frames: np.ndarray, stage: Stage) -> np.ndarray:
+    """Where any channel of a pixel is further than FAINT from the stage's: [t, h, w] bool. In grey levels, since that is quickest."""
+    low = np.ceil(np.exp(stage.logs - FAINT) - LIFT).clip(0, 255).astype(np.uint8)  # h w 3
+    high = np.floor(np.exp(stage.logs + FAINT) - LIFT).clip(0, 255).astype(np.uint8)
+    off = (frames < low) | (frames > high)  # t h w 3
+    return np.asarray(off[..., 0] | off[..., 1] | off[..., 2])
 
 
 def _filled(labels: np.ndarray, boxes: list[tuple[slice, slice, slice]]) -> np.ndarray:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misora.evals.judge import ATOMS, bounces, falls, judge, rebounds, travel
-from misora.evals.prompt import Take, motion_energy, score, shuffled, wilson
+from misora.evals.prompt import motion_energy, score, shuffled, wilson
 from misora.evals.prompts import Item
+from misora.evals.takes import Take
 from misora.evals.tracks import Parse, Track
 from misora.words.graph import Act, Card, Relation, SceneGraph, Thing, mirrored
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from misora.client.errors import MisoraError
-from misora.evals.curve import append_point, read_curve
+from misora.evals.curve import read_curve, write_curve
 from misora.evals.prompt import Row, Score
 from misora.evals.prompts import HELDOUT_V1, read_items, write_items
 from misora.evals.report import as_json, markdown, sheet_legend
@@ -34,11 +34,15 @@ def test_an_altered_list_is_refused(tmp_path: Path) -> None:
         read_items(path)
 
 
-def test_the_curve_is_sorted_by_samples(tmp_path: Path) -> None:
+def graded(right: int) -> Row:
+    return Row(name="model", scores={"colour": Score(right=right, asked=4)}, energy=1.0, takes=1.0)
+
+
+def test_the_curve_is_sorted_by_samples_and_holds_each_set_of_weights_once(tmp_path: Path) -> None:
     path = tmp_path / "curve.jsonl"
-    append_point(path, samples=20, scores={"colour": 0.5})
-    append_point(path, samples=10, scores={"colour": 0.25})
-    assert read_curve(path) == [(10, {"colour": 0.25}), (20, {"colour": 0.5})]
+    write_curve(path, [(20, "later", graded(1)), (10, "early", graded(0))])
+    write_curve(path, [(20, "later", graded(2)), (30, "last", graded(3))])
+    assert read_curve(path) == [(10, {"colour": 0.0}), (20, {"colour": 0.5}), (30, {"colour": 0.75})]
 
 
 def test_reports_show_what_was_not_asked_as_a_dash() -> None:
