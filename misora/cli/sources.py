@@ -38,6 +38,7 @@ class Clips:
     def __call__(self, job: Job) -> Takes:
         """The rows of a job: the world's clip as it is and after the autoencoder, or the model's, for the first seed also held."""
         from misora.evals.prompt import take
+        from misora.evals.takes import keep_frames
 
         item, about = _items()[job.index], (job.index, job.language, job.seed)
         if job.source == self.reference:
@@ -47,7 +48,7 @@ class Clips:
         if (job.language, job.seed) != ("en", 0):
             return {"model": take(frames, *about)}
         if job.index < SHEET:
-            self._keep(job.index, frames)
+            keep_frames(self._path(job.index), frames)
         return {"model": take(frames, *about), "frozen first frame": take(frames[:1], *about)}  # held or alone, it shows the same
 
     def draw(self, item: Item, language: str, seed: int) -> np.ndarray:
@@ -62,20 +63,12 @@ class Clips:
 
     def shown(self, index: int) -> np.ndarray:
         """The clip of one of the first prompts, seed 0, for the contact sheet; drawn again where it was not kept."""
-        import numpy as np
+        from misora.evals.takes import keep_frames, kept_frames
 
         path = self._path(index)
         if not path.exists():
-            self._keep(index, self.draw(_items()[index], "en", 0))
-        return np.asarray(np.load(path))
-
-    def _keep(self, index: int, frames: np.ndarray) -> None:
-        import numpy as np
-
-        self.kept.mkdir(parents=True, exist_ok=True)
-        half = self._path(index).with_suffix(".half.npy")
-        np.save(half, frames)
-        half.rename(self._path(index))
+            keep_frames(path, self.draw(_items()[index], "en", 0))
+        return kept_frames(path)
 
     def _path(self, index: int) -> Path:
         return self.kept / f"{self.drawing.replace(' ', '-')}-{index:02}.npy"
@@ -85,13 +78,14 @@ def prompt_clips(model: str, steps: int, guidance: float, kept: Path) -> Clips:
     """The clips of a model, their sources named after the weights and the code that they depend on. Raises CheckpointError."""
     import misora
     from misora.evals.takes import fingerprint, parser_files
+    from misora.model.checkpoint import digest
     from misora.model.weights import folder_of
 
     room, folder = Path(misora.__file__).parent, folder_of(model).resolve()
-    world = fingerprint(folder / "autoencoder.safetensors", *parser_files(), *(room / name for name in ("model", "words", "world")))
-    drawing = fingerprint(
-        *sorted(folder.glob("*.safetensors")), *parser_files(), *(room / name for name in ("canvas", "flow", "model", "render", "words"))
-    )
+    hashes = {name: digest(folder / f"{name}.safetensors") for name in ("autoencoder", "transformer", "text")}
+    world = fingerprint(hashes["autoencoder"], *parser_files(), *(room / name for name in ("model", "words", "world")))
+    rooms = (room / name for name in ("canvas", "flow", "model", "render", "words"))
+    drawing = fingerprint(*hashes.values(), *parser_files(), *rooms)
     named = f"model {drawing} {steps} {guidance:g}"
     return Clips(model=str(folder), steps=steps, guidance=guidance, kept=kept, reference=f"world {world}", drawing=named)
 

@@ -95,6 +95,19 @@ def carry_out(
         pool.shutdown(cancel_futures=True)
 
 
+def keep_frames(path: Path, frames: np.ndarray) -> None:
+    """Write ``frames`` to ``path``, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half.npy")
+    np.save(half, frames)
+    half.rename(path)
+
+
+def kept_frames(path: Path) -> np.ndarray:
+    """What ``keep_frames`` wrote."""
+    return np.asarray(np.load(path))
+
+
 def fingerprint(*parts: Path | str) -> str:
     """A short hash of texts and of the contents of files and of a folder's own Python files."""
     total = hashlib.sha256()
