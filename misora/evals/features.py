@@ -47,6 +47,12 @@ def silhouette(crop: Crop) -> np.ndarray:
     return np.concatenate([*outline, [np.log(height / width), mask.mean()], *(0.3 * np.clip(part, -1.5, 1.5) for part in shading)])
 
 
+def tallness(crop: Crop) -> float:
+    """The log of the region's height over its width."""
+    ys, xs = np.flatnonzero(crop.mask.any(1)), np.flatnonzero(crop.mask.any(0))
+    return float(np.log((ys[-1] + 1 - ys[0]) / (xs[-1] + 1 - xs[0])))
+
+
 def colour(crop: Crop) -> np.ndarray:
     """Red - green and blue - green in logs, and the log of the brightest channel: medians inside, [3], then its bright quarter, [4]."""
     inside = eroded(crop.mask, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from misora.evals.features import Crop, colour, edge_width, see_through, silhouette
+from misora.evals.features import Crop, colour, edge_width, see_through, silhouette, tallness
 
 NUMBERS = Path(__file__).with_name("naming.json")
 
@@ -20,6 +20,7 @@ class Limits:
 
     colour: float = 4.0  # distance from the nearest colour, in its own spreads
     shape: float = 2.8  # distance from the nearest shape, root mean square in the spreads of the features
+    round: float = 0.15  # log of a ball's height over its width: renders keep within .07, decoded ones mostly within .13
     edge: float = 3.3  # pixels from stage to object
     see_through: float = 0.45  # share of the outline's inner band that shows the stage
 
@@ -86,6 +87,7 @@ def name(crop: Crop, seen: tuple[str, float], limits: Limits = LIMITS) -> tuple[
     faults = {
         "no colour": tone_distance > limits.colour,
         "no shape": shape_distance > limits.shape,
+        "not round": shape == "ball" and abs(tallness(crop)) > limits.round,
         "blurred": edge_width(crop) > limits.edge,
         "ghosted": see_through(crop, tone) > limits.see_through,
     }
