@@ -66,10 +66,10 @@ class Trial:
     """Held-out scenes, their simulated clips, and what each verb makes of them."""
 
     def __init__(self, engine: Misora, items: list[Item], steps: int, guidance: float) -> None:
-        from misora.cli.evals import simulator
+        from misora.cli.sources import simulator
 
         self.engine, self.items, self.steps, self.guidance = engine, items, steps, guidance
-        self.truths = [simulator(item, "en", 0) for item in items]  # t h w 3 each
+        self.truths = [simulator(item) for item in items]  # t h w 3 each
 
     def rows(self, verb: str) -> Iterator[Row]:
         """The verb's row, then its controls'."""
@@ -104,7 +104,7 @@ class Trial:
             yield name, {"seam": verbs.seam(clip), "mirror": verbs.mirror(clip), "energy": verbs.energy(clip, truth)}
 
     def _animate(self, item: Item, truth: np.ndarray, index: int) -> Iterator[tuple[str, dict[str, float]]]:
-        from misora.cli.evals import reconstruction
+        from misora.cli.sources import reconstruction
         from misora.evals import verbs
 
         floor = verbs.psnr(reconstruction(self.engine.weights, truth[:1])[0], truth[0])
