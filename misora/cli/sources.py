@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from misora.evals.prompts import Item
     from misora.evals.takes import Job, Takes
-    from misora.model.weights import Weights
+    from misora.model.weights import WanWeights, Weights
 
 SIZE = (96, 176)  # native height and width
 SECONDS = 4.0
@@ -113,7 +113,7 @@ def simulator(item: Item) -> np.ndarray:
     raise GenerationError(f"The simulator cannot stage this prompt: {item.captions['en']}")
 
 
-def reconstruction(weights: Weights, frames: np.ndarray) -> np.ndarray:
+def reconstruction(weights: Weights | WanWeights, frames: np.ndarray) -> np.ndarray:
     """What is left of a clip after the autoencoder."""
     import torch
 
