@@ -106,12 +106,16 @@ def main() -> None:
     def drawn(count: int) -> Iterator[Shown]:
         return scenes(args.seed, count, args.kept)
 
-    score("simulator", drawn(args.clean))
+    if args.clean:
+        score("simulator", drawn(args.clean))
     if args.autoencoder:
         score("through the autoencoder", through(load_weights(), drawn(args.autoencoder)))
-    refuse("ghosted (those of the scenes in which something moves)", filter(moves, drawn(args.ghosted)), ghosted)
-    refuse("doubled", drawn(args.doubled), doubled)
-    refuse("blurred", drawn(args.blurred), blurred)
+    if args.ghosted:
+        refuse("ghosted (those of the scenes in which something moves)", filter(moves, drawn(args.ghosted)), ghosted)
+    if args.doubled:
+        refuse("doubled", drawn(args.doubled), doubled)
+    if args.blurred:
+        refuse("blurred", drawn(args.blurred), blurred)
 
 
 if __name__ == "__main__":

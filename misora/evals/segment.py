@@ -14,6 +14,7 @@ from misora.evals.masks import opened
 SHADE, TINT, FULL = 1.1, (-0.045, 0.07), 0.5
 TOLERANCE = (0.045, 0.055)  # of that tint, for rounding and decoding; the floor's own spread is added
 BRIGHT = 0.13  # brighter than the floor by this: an object
+SKY = 0.08  # brighter or darker than the sky, which has neither texture nor shadows, by this: an object
 FAINT = 0.05  # what deviates less than this is stage, whatever its tint
 LEAST = 40  # pixels of an object at least
 IN_FRAME = ndimage.generate_binary_structure(2, 1)[None] & np.array([False, True, False])[:, None, None]
@@ -58,8 +59,8 @@ def _objects(frames: np.ndarray, stage: Stage) -> np.ndarray:
     off_red = (red - light - TINT[0] * depth) / (TOLERANCE[0] + stage.spread[0])
     off_blue = (blue - light - TINT[1] * depth) / (TOLERANCE[1] + stage.spread[1])
     tinted = off_red * off_red + off_blue * off_blue > 1
-    dark = light < np.where(ground_rows(stage.logs), -SHADE, -BRIGHT)[y]
-    differs[t, y, x] = tinted | (light > BRIGHT) | dark
+    ground = ground_rows(stage.logs)[y]  # n
+    differs[t, y, x] = tinted | (light > np.where(ground, BRIGHT, SKY)) | (light < np.where(ground, -SHADE, -SKY))
     return differs
 
 

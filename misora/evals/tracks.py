@@ -46,6 +46,10 @@ class Parse:
 
 FLEETING = 8  # what is not sound and seen for less than the clip's eighth is a flicker
 FAULTY_SHARE = 0.15  # of the frames in which an object stands clear: more faults than that and the track is rejected
+FAULTY_MOVING = (
+    0.35  # of those in which it moves, where these are FEWEST or more: what is seen twice on its way is rejected though it rests
+)
+FEWEST, PACE = 4, 1.5  # pixels a frame at least to move
 
 
 def link(sights: list[list[Sight]], size: tuple[int, int]) -> Parse:
@@ -149,16 +153,31 @@ def _overlap(a: Sight, b: Sight, slack: int = 3) -> bool:
 
 
 def _track(chain: list[Sight]) -> Track:
+    seen = np.array([sight.clear for sight in chain])  # n
     clear = [sight for sight in chain if sight.clear] or chain
-    sound = [sight for sight in clear if sight.fault is None]
-    votes = sound or clear
+    votes = [sight for sight in clear if sight.fault is None] or clear
+    colour = Counter(sight.colour for sight in votes).most_common(1)[0][0]
+    centres = np.array([sight.centre for sight in chain])  # n 2
+    faulty = np.array([sight.fault is not None or sight.colour != colour for sight in clear])
     sides = [max(s.box[2] - s.box[0], s.box[3] - s.box[1]) for s in clear]
     return Track(
-        colour=Counter(sight.colour for sight in votes).most_common(1)[0][0],
+        colour=colour,
         shape=Counter(sight.shape for sight in votes).most_common(1)[0][0],
-        sound=len(clear) - len(sound) <= FAULTY_SHARE * len(clear),
+        sound=_is_sound(faulty, _moving(centres)[seen if seen.any() else slice(None)]),
         width=float(np.median(sides)),
         frames=np.array([sight.frame for sight in chain]),
-        centres=np.array([sight.centre for sight in chain]),
-        clear=np.array([sight.clear for sight in chain]),
+        centres=centres,
+        clear=seen,
     )
+
+
+def _moving(centres: np.ndarray) -> np.ndarray:
+    """Whether the object moves from or to each of its sights [n], by its centres [n, 2]."""
+    fast = np.hypot(*np.diff(centres, axis=0).T) > PACE  # n-1
+    return np.asarray(np.append(fast, False) | np.insert(fast, 0, False))
+
+
+def _is_sound(faulty: np.ndarray, moving: np.ndarray) -> bool:
+    """Whether few enough of an object's clear sights [n] are faulty: of all, and of those in which it moves."""
+    on_its_way = faulty[moving]
+    return bool(faulty.mean() <= FAULTY_SHARE and (len(on_its_way) < FEWEST or on_its_way.mean() <= FAULTY_MOVING))

@@ -15,7 +15,7 @@ from misora.evals.judge import ATOMS, bounces, falls, judge, rebounds, travel
 from misora.evals.prompt import motion_energy, score, shuffled, wilson
 from misora.evals.prompts import Item
 from misora.evals.takes import Take
-from misora.evals.tracks import Parse, Track
+from misora.evals.tracks import Parse, Sight, Track, link
 from misora.words.graph import Act, Card, Relation, SceneGraph, Thing, mirrored
 
 T = 49
@@ -88,6 +88,29 @@ def test_falls_and_bounces_are_told_apart() -> None:
     assert (falls(fall), bounces(fall)) == (True, False)
     assert (falls(bounce), bounces(bounce)) == (False, True)
     assert (falls(still), bounces(still), rebounds(still), travel(still)) == (False, False, [], 0.0)
+
+
+def test_faults_on_the_way_count_though_the_thing_rests_afterwards() -> None:
+    def seen(faulty: range, moves: int) -> bool:
+        sights = [
+            [
+                Sight(
+                    frame=t,
+                    centre=(50.0, 20.0 + 5 * min(t, moves)),
+                    box=(40, 10 + 5 * min(t, moves), 60, 30 + 5 * min(t, moves)),
+                    area=300,
+                    colour="red",
+                    shape="ball",
+                    clear=True,
+                    fault="ghosted" if t in faulty else None,
+                )
+            ]
+            for t in range(T)
+        ]
+        return link(sights, (96, 176)).tracks[0].sound
+
+    assert seen(range(0), 6) and seen(range(40, 44), 6)  # a few at rest are noise
+    assert not seen(range(4), 6)  # the same number on the way is a ghost
 
 
 @given(st.integers(0, 200), st.integers(0, 200))
