@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,8 +15,9 @@ def _forget_stale() -> None:
     room = Path(__file__).parent
     newest = max(source.stat().st_mtime for source in (*room.glob("render*.py"), Path(__file__)))
     for index in room.glob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process that starts now may drop it first
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 _forget_stale()
