@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ from misora.canvas.canvas import Canvas, taken
 from misora.flow import path
 from misora.flow.guidance import guided, scale_at
 from misora.flow.schedule import schedule
-from misora.flow.solvers import SOLVERS, Step
+from misora.flow.solvers import SOLVERS, Step, renew
 from misora.model.transformer import Transformer
 
 Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
@@ -22,7 +23,10 @@ Progress = Callable[[int, int], None]  # steps done, steps in all; it may raise 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last."""
+    """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last.
+
+    ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral.
+    """
 
     steps: int = 10
     guidance: float = 3.0
@@ -31,6 +35,7 @@ class Sampling:
     shift: float = 3.0
     lag: float = 0.0
     solver: str = "euler"
+    eta: float = 0.0
 
 
 PLAIN = Sampling()
@@ -71,7 +76,7 @@ def sample(
         noise[:, :, b] = noise[:, :, a]
     x = path.mix(canvas.given, noise, canvas.level)  # b c t h w
     yield x, levels[0]
-    before = torch.zeros_like(x), torch.zeros_like(x[:, :1])
+    before, ties = (torch.zeros_like(x), torch.zeros_like(x[:, :1])), {b: a for a, b in canvas.tied}
     for step in range(len(levels) - 1):
         seen = window(canvas, levels[step], levels[step + 1])
         if not seen:
@@ -85,6 +90,9 @@ def sample(
         change = (after - level)[:, None]  # b 1 w h w
         last: Step = (before[0][:, :, seen], before[1][:, :, seen])
         moved = SOLVERS[how.solver](x[:, :, seen], velocity, change, last)  # b c w h w
+        if how.eta:
+            fresh = fresh_noise(part.given, how.seed, step, [ties.get(i, i) for i in seen])  # b c w h w
+            moved = renew(moved, path.noise(velocity, x[:, :, seen], level), fresh, change, after[:, None], how.eta)  # b c w h w
         x, before = x.clone(), (torch.zeros_like(x), torch.zeros_like(x[:, :1]))
         x[:, :, seen] = torch.where(part.level[:, None] == 0, part.given, moved)
         before[0][:, :, seen], before[1][:, :, seen] = velocity, change
@@ -112,6 +120,16 @@ def seeded_noise(like: Tensor, seed: int) -> Tensor:
     """Noise [b, c, t, h, w] drawn on the CPU, so that every device starts from the same; clip i has seed ``seed + i``."""
     clips = [torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(seed + i)) for i in range(len(like))]  # c t h w
     return torch.stack(clips).to(like)  # b c t h w
+
+
+def fresh_noise(like: Tensor, seed: int, step: int, frames: list[int]) -> Tensor:
+    """Noise [b, c, t, h, w] for a step at the ``frames`` of a canvas: a frame's is the same whatever else a window shows."""
+
+    def draw(clip: int, frame: int) -> Tensor:
+        mixed = random.Random(f"{seed + clip} {step} {frame}").getrandbits(63)
+        return torch.randn(like[0, :, 0].shape, generator=torch.Generator().manual_seed(mixed))  # c h w
+
+    return torch.stack([torch.stack([draw(i, frame) for frame in frames], 1) for i in range(len(like))]).to(like)  # b c t h w
 
 
 def _network(transformer: Transformer, canvas: Canvas) -> Callable[[Tensor, Tensor, Tensor], Tensor]:

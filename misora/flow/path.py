@@ -32,3 +32,8 @@ def velocity(prediction: Tensor, x: Tensor, level: Tensor, meaning: str) -> Tens
 def clean(prediction: Tensor, x: Tensor, level: Tensor, meaning: str) -> Tensor:
     """The clean latents that a prediction of "x" or "velocity" stands for."""
     return prediction if meaning == "x" else x - over_channels(level) * prediction
+
+
+def noise(velocity: Tensor, x: Tensor, level: Tensor) -> Tensor:
+    """The noise that ``x`` would be at level 1 if ``velocity`` were the whole truth."""
+    return x + (1 - over_channels(level)) * velocity

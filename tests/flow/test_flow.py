@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from misora.flow import path
 from misora.flow.guidance import guided, scale_at
 from misora.flow.schedule import schedule
-from misora.flow.solvers import SOLVERS, adams
+from misora.flow.solvers import SOLVERS, adams, euler, renew
 
 
 def _pair() -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,6 +71,20 @@ def test_adams_is_of_second_order() -> None:
             before = (velocity, change)
         errors.append(abs(float(x) - torch.e**-1))
     assert errors[0] / errors[1] > 3
+
+
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_renewed_noise_leaves_the_clean_part_alone_and_keeps_its_strength(eta: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean, noise, fresh = (torch.randn(1, 16, 3, 32, 32, generator=generator) for _ in range(3))
+    level, after = torch.full((1, 3), 0.8), torch.full((1, 1, 3, 1, 1), 0.5)
+    x, velocity, change = path.mix(clean, noise, level), noise - clean, after - 0.8
+    assert torch.allclose(path.noise(velocity, x, level), noise, atol=1e-5)
+    made = renew(euler(x, velocity, change, None), noise, fresh, change, after, eta)
+    left = (made - 0.5 * clean) / 0.5
+    assert abs(float(left.std()) - 1) < 0.02
+    assert abs(float((left * noise).mean()) - (1 - eta**2) ** 0.5) < 0.02
+    assert torch.equal(renew(x, noise, fresh, change * 0, after, eta), x), "a token that waits stays"
 
 
 def test_guidance_is_on_inside_its_interval_only() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas
-from misora.flow.generate import Sampling, generate, seeded_noise
+from misora.flow.generate import Sampling, fresh_noise, generate, seeded_noise
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
 
@@ -36,14 +36,15 @@ def _make(network: Transformer, canvas: Canvas, **options: object) -> Tensor:
 
 
 @pytest.mark.parametrize("solver", ["euler", "adams"])
+@pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("lag", [0.0, 1.5])
-def test_given_tokens_come_out_bit_identical(network: Transformer, solver: str, lag: float) -> None:
+def test_given_tokens_come_out_bit_identical(network: Transformer, solver: str, lag: float, eta: float) -> None:
     canvas = _canvas()
     level = canvas.level.clone()
     level[:, 0] = 0
     level[:, 2, :2, 2:4] = 0  # a given patch inside an invented frame
     canvas = dataclasses.replace(canvas, level=level)
-    made = _make(network, canvas, solver=solver, lag=lag)
+    made = _make(network, canvas, solver=solver, lag=lag, eta=eta)
     kept = (level == 0)[:, None].expand_as(made)
     assert torch.equal(made[kept], canvas.given[kept])
     assert not torch.equal(made[~kept], canvas.given[~kept])
@@ -56,9 +57,10 @@ def test_the_same_seed_makes_the_same_and_another_does_not(network: Transformer)
     assert not torch.equal(_make(network, _canvas(), seed=1), made)
 
 
-def test_a_clip_of_a_batch_is_that_clip_alone(network: Transformer) -> None:
-    both = _make(network, _canvas(2), seed=7)
-    alone = _make(network, _canvas(1), seed=8)
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_a_clip_of_a_batch_is_that_clip_alone(network: Transformer, eta: float) -> None:
+    both = _make(network, _canvas(2), seed=7, eta=eta)
+    alone = _make(network, _canvas(1), seed=8, eta=eta)
     assert torch.allclose(both[1:], alone, atol=1e-4)
 
 
@@ -75,7 +77,14 @@ def test_a_perfect_network_is_followed_to_its_answer(network: Transformer, monke
     answer = torch.randn(canvas.given.shape, generator=torch.Generator().manual_seed(9))
     monkeypatch.setattr(network, "forward", lambda x, *others: answer.repeat(len(x), 1, 1, 1, 1))
     for steps in (1, 3, 10):
-        assert torch.allclose(_make(network, canvas, steps=steps), answer, atol=1e-5)
+        for eta in (0.0, 0.7):
+            assert torch.allclose(_make(network, canvas, steps=steps, eta=eta), answer, atol=1e-5)
+
+
+def test_renewed_noise_leads_elsewhere_but_to_the_same_place_each_time(network: Transformer) -> None:
+    made = _make(network, _canvas(), eta=0.7)
+    assert torch.equal(_make(network, _canvas(), eta=0.7), made)
+    assert not torch.allclose(_make(network, _canvas()), made, atol=1e-2)
 
 
 def test_progress_is_told_and_may_cancel(network: Transformer) -> None:
@@ -93,3 +102,12 @@ def test_progress_is_told_and_may_cancel(network: Transformer) -> None:
 def test_noise_is_seeded_by_clip() -> None:
     like = torch.zeros(3, 2, 2, 2, 2)
     assert torch.equal(seeded_noise(like, 4)[2], seeded_noise(like, 6)[0])
+
+
+def test_fresh_noise_is_a_frame_s_own_and_new_at_each_step() -> None:
+    like = torch.zeros(2, 2, 3, 2, 2)
+    noise = fresh_noise(like, 4, 7, [0, 1, 2])
+    assert torch.equal(fresh_noise(like[:, :, :2], 4, 7, [2, 0]), noise[:, :, [2, 0]]), "whatever the window shows"
+    assert torch.equal(fresh_noise(like[:1], 5, 7, [0, 1, 2])[0], noise[1]), "clip i has seed + i"
+    assert not torch.equal(fresh_noise(like, 4, 8, [0, 1, 2]), noise)
+    assert noise.unique().numel() == noise.numel()

@@ -44,12 +44,12 @@ def _streamed(network: Transformer, canvas: Canvas, how: Sampling) -> Tensor:
 
 def test_behind_a_window_wide_enough_it_is_generate(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "sliding", lambda canvas, level, after: list(range(len(canvas.kinds))))
-    canvas, how = fills.extend(_given("SG"), "GGGG"), Sampling(steps=3, lag=0.5)
+    canvas, how = fills.extend(_given("SG"), "GGGG"), Sampling(steps=3, lag=0.5, eta=0.5)
     assert torch.equal(_streamed(network, canvas, how), generate(network, canvas, TEXT, NOTHING, how))
 
 
 def test_what_lies_in_the_window_from_start_to_end_is_generate(network: Transformer) -> None:
-    canvas, how = fills.animate(_given("S"), "GG"), Sampling(steps=3)  # without a lag all frames are under way at once
+    canvas, how = fills.animate(_given("S"), "GG"), Sampling(steps=3, eta=0.5)  # without a lag all frames are under way at once
     assert torch.allclose(_streamed(network, canvas, how), generate(network, canvas, TEXT, NOTHING, how), atol=1e-5)
 
 
@@ -90,7 +90,10 @@ def test_given_frames_and_references_are_seen_and_stay(network: Transformer) -> 
 
 def test_tied_frames_become_the_same_picture(network: Transformer) -> None:
     canvas = fills.loop(_text("S" + "G" * 12))
-    for made in (_streamed(network, canvas, Sampling(steps=3, lag=1.0)), generate(network, canvas, TEXT, NOTHING, Sampling(steps=3))):
+    for made in (
+        _streamed(network, canvas, Sampling(steps=3, lag=1.0, eta=0.7)),
+        generate(network, canvas, TEXT, NOTHING, Sampling(steps=3, eta=0.7)),
+    ):
         assert torch.equal(made[:, :, 0], made[:, :, -1]) and made.isfinite().all()
         assert not torch.equal(made[:, :, 1], made[:, :, 2])
 
