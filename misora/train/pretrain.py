@@ -45,7 +45,7 @@ class PretrainRecipe:
     average: float = 0.99
     last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
     cooldown: int = 150  # over so many steps
-    level_mean: float = 1.2
+    level_mean: float = 1.6
     truth: float = 0.25
     compiled: bool = True
 
@@ -112,7 +112,8 @@ class Pretrainer:
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
         tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
-        drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, mean=self.recipe.level_mean)[batch.part]
+        shift = t**0.25  # frames repeat each other, so the layout of a longer clip shows through more noise (as in arXiv:2403.03206, 5.3.2)
+        drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, mean=self.recipe.level_mean, shift=shift)[batch.part]
         level, times, roles = (part.to(self.device) for part in (drawn.level, drawn.times, drawn.roles))  # b t (h/2 w/2), b t, b t
         noise = self._noise((batch.whole, *clean.shape[1:]), generator)[batch.part]  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t

@@ -13,6 +13,7 @@ from misora.model.sizes import SIZES
 from misora.train.pretrain import PretrainRecipe
 
 STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
+ENDS = "ends"  # clips whose last latent frame is a single picture, as a last image and a loop have it
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
 
@@ -35,11 +36,15 @@ def short() -> PretrainRecipe:
 
 
 def night() -> PretrainRecipe:
-    """The stage that never ends: whole clips of thirteen latent frames, with shorter ones and single frames between."""
+    """The stage that never ends: single frames, cheap teachers of what stands where, and clips of up to thirteen latent frames."""
     servings = (
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.55),
-        Serving(folder=CLIPS, frames=6, batch=20, share=0.25, jitter=2),
-        Serving(folder=STILLS, frames=1, batch=96, share=0.2),
+        Serving(folder=STILLS, frames=1, batch=128, share=0.32),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.12),  # how things that will move begin
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.10, anywhere=True),  # four frames at once out of the middle
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.08),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.08, anywhere=True),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.26),
+        Serving(folder=ENDS, frames=12, batch=10, share=0.04),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings)
 
