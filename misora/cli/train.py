@@ -9,7 +9,7 @@ from typing import Any
 
 from misora.client.errors import MissingExtraError, UsageError
 
-RECIPES = {"autoencoder": "tiny, night, gpu", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
+RECIPES = {"autoencoder": "tiny, night, gpu, decoder", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
 
 
 def add_parser(verbs: Any) -> None:
@@ -36,14 +36,15 @@ def add_parser(verbs: Any) -> None:
         if name != "text":
             action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
             action.add_argument("--recipe", default="night", metavar="NAME", help=RECIPES[name])
-        if name == "painter":
+        if name in ("autoencoder", "painter"):
             action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the autoencoder (default: embedded)")
+        if name in ("autoencoder", "transformer"):
+            action.add_argument(
+                "--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)"
+            )
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
     action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (night, gpu: --model)")
-    action.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)"
-    )
     action.add_argument("--cool", action="store_true", help="with --steps: let the rates fall at the end, for weights to be released")
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 

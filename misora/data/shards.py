@@ -1,8 +1,8 @@
 """Latent clips on disk: one safetensors file per shard, one shape per shard, memory-mapped; it knows nothing of networks or sampling.
 
 A shard holds ``latents`` [n, c, t, h, w] in bfloat16 and ``labels`` [n, 2, t, h/2, w/2] in uint8 (per token: 0 where there is no
-object, else 1 + its index in ``COLOURS`` and in ``SHAPES``); its metadata holds the kinds of the latent frames, the hash of the
-autoencoder that made them, and per sample the scene graph and the card that is told.
+object, else 1 + its index in ``COLOURS`` and in ``SHAPES``); its metadata holds the kinds of the latent frames, the name of the
+autoencoder's code (``Autoencoder.code``), and per sample the scene graph and the card that is told.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Record:
 
 
 def write_shard(path: Path, latents: Tensor, labels: Tensor, records: Sequence[Record], *, kinds: str, autoencoder: str) -> None:
-    """Write one shard atomically. ``autoencoder`` is the hash of the encoder's checkpoint; shapes as in the module's docstring."""
+    """Write one shard atomically. ``autoencoder`` names the code of the latents; shapes as in the module's docstring."""
     assert len(latents) == len(labels) == len(records) and latents.shape[2] == len(kinds)
     told = [json.dumps({"graph": record.graph.to_json(), "card": record.card}) for record in records]
     metadata = {"kinds": kinds, "autoencoder": autoencoder, "records": json.dumps(told)}

@@ -9,6 +9,7 @@ tiled and whole decoding agree.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
@@ -204,6 +205,13 @@ class Autoencoder(nn.Module):
     def decode(self, latents: Tensor, kinds: str) -> Tensor:
         """latents [b c T h/8 w/8] to frames [b 3 t h w], about -1..1: the caller clamps."""
         return self.decode_piece(latents, kinds, [None, None])[0]
+
+    def code(self) -> str:
+        """The name of the latents that the encoder makes, a hash of its last layer and of their statistics; decoders improve under it."""
+        told = hashlib.sha256()
+        for tensor in (*self.encoder.out.parameters(), self.latent_mean, self.latent_std):
+            told.update(bytes(tensor.detach().float().cpu().contiguous().view(torch.uint8).flatten().tolist()))
+        return told.hexdigest()
 
     def decode_piece(self, latents: Tensor, kinds: str, past: Past) -> tuple[Tensor, Past]:
         """Decodes some latent frames given the memories of those before; returns pixels [b 3 t h w] and the new memories."""

@@ -112,10 +112,9 @@ def is_ours(model: str | Path) -> bool:
 
 
 def load_autoencoder(folder: Path) -> tuple[Autoencoder, str]:
-    """A folder's autoencoder in float32, and its hash: the name of the latents that it makes. Raises CheckpointError."""
-    path = folder / "autoencoder.safetensors"
+    """A folder's autoencoder in float32, and the name of the latents that it makes. Raises CheckpointError."""
     network = _network(folder, "autoencoder", lambda config: Autoencoder(AutoencoderConfig(**config)))
-    return network, checkpoint.digest(path)
+    return network, network.code()
 
 
 def load_text(folder: Path) -> TextEncoder:

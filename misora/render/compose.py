@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import warnings
 
@@ -62,21 +61,13 @@ def _kept(role: Role, request: Request, weights: Weights) -> Role:
     clip = role.part.clip
     assert clip
     size = tuple(side // SPACE for side in request.native())
-    if clip.latents is None or clip.latents.shape[3:] != size or clip.code != fingerprint(weights):
+    if clip.latents is None or clip.latents.shape[3:] != size or clip.code != weights.autoencoder.code():
         return role
     kinds = clip.kinds[-TAIL:]
     unseen = pixel_frames(clip.kinds) - clip.native_frames()  # drawn, and cut off the end of the clip
     if not 0 <= unseen < pixel_frames(kinds):
         return role
     return dataclasses.replace(role, kinds=kinds, frames=range(pixel_frames(kinds) - unseen), kept=True)
-
-
-def fingerprint(weights: Weights) -> str:
-    """The name of the latents that this autoencoder makes."""
-    code = hashlib.sha256()
-    for tensor in (*weights.autoencoder.encoder.out.parameters(), weights.autoencoder.latent_mean, weights.autoencoder.latent_std):
-        code.update(bytes(tensor.detach().float().cpu().contiguous().view(torch.uint8).flatten().tolist()))
-    return code.hexdigest()
 
 
 def _fit(part: Part, request: Request) -> Part:

@@ -12,7 +12,7 @@ from misora.client.errors import GenerationError
 from misora.flow.generate import Sampling
 from misora.flow.stream import stream
 from misora.model.weights import Weights
-from misora.render.compose import Work, fingerprint
+from misora.render.compose import Work
 from misora.render.request import Request
 
 LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
@@ -52,7 +52,7 @@ class Native:
 
     def kept(self) -> tuple[Tensor, str, str]:
         """The latents that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
-        return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], fingerprint(self.weights)
+        return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], self.weights.autoencoder.code()
 
 
 @contextlib.contextmanager

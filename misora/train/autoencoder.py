@@ -58,6 +58,11 @@ def tiny() -> AutoencoderRecipe:
     return AutoencoderRecipe(config=config, crops=((16, 16),), batch=2, steps=6, cooldown=2, warmup=2, average=0.5)
 
 
+def decoder() -> AutoencoderRecipe:
+    """The decoder alone goes on, under latents that are in use already."""
+    return AutoencoderRecipe(decoder_only=True, steps=1_500, cooldown=1_200, matrix_lr=1.5e-3, vector_lr=1e-3)
+
+
 class Crops:
     """Endless batches of crops [b t h w 3] from arrays of clips [n t h w 3], preferring those in which something moves."""
 
@@ -189,12 +194,14 @@ def signal_to_noise(made: Tensor, frames: Tensor) -> tuple[float, float]:
     return -10 * math.log10(float(error.mean())), -10 * math.log10(float((error * move).sum() / move.sum().clamp(min=1)) + 1e-10)
 
 
-def train_autoencoder(recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path, *, minutes: float | None = None) -> Autoencoder:
-    """Trains, going on from the state in ``folder`` where there is one, and returns the averaged network.
+def train_autoencoder(
+    recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path, *, minutes: float | None = None, begin: Autoencoder | None = None
+) -> Autoencoder:
+    """Trains, going on from the state in ``folder`` where there is one, else from ``begin``, and returns the averaged network.
 
     ``arrays`` hold clips [n t h w 3], uint8, and may be memory maps. Without ``minutes`` it ends with the recipe's steps.
     """
-    learner = AutoencoderLearner(recipe, arrays)
+    learner = AutoencoderLearner(recipe, arrays, begin)
     train(learner, folder, Budget(steps=recipe.steps, minutes=minutes, checkpoint_seconds=recipe.save_seconds))
     return learner.average
 

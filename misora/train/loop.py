@@ -48,7 +48,7 @@ class Budget:
 
     steps: int | None = None
     minutes: float | None = None
-    checkpoint_seconds: float = 180.0
+    checkpoint_seconds: float = 300.0
 
 
 def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False) -> int:

@@ -26,11 +26,11 @@ from misora.data.loader import Loader
 from misora.model import checkpoint, weights
 from misora.model.autoencoder import Autoencoder
 from misora.model.transformer import Transformer
-from misora.train.autoencoder import AutoencoderRecipe, measure_latents, train_autoencoder
+from misora.train.autoencoder import AutoencoderRecipe, decoder, measure_latents, train_autoencoder
 from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
 from misora.train.card import device_of
-from misora.train.loop import Budget, Look, train
+from misora.train.loop import Budget, Look, leads, train
 from misora.train.painter import PainterRecipe, train_painter
 from misora.train.painter import tiny as tiny_painter
 from misora.train.painter_samples import painter_samples
@@ -72,24 +72,37 @@ AUTOENCODER_RECIPES: dict[str, tuple[Callable[[], AutoencoderRecipe], Footage]] 
     "tiny": (tiny_autoencoder, Footage(clips=4, frames=13, size=(32, 48))),
     "night": (AutoencoderRecipe, Footage(clips=2000, frames=17)),
     "gpu": (AutoencoderRecipe, Footage(clips=4000, frames=17)),
+    "decoder": (decoder, Footage(clips=2000, frames=17)),
 }
 PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter, "night": PainterRecipe}
 
 
 def autoencoder(folder: Path, wish: Wish) -> str:
-    """Train an autoencoder from nothing, or go on; writes its running average with the latents' statistics. Returns a line about it."""
+    """Train an autoencoder from nothing, or go on; writes its running average with the latents' statistics. Returns a line about it.
+
+    The recipe ``decoder`` goes on with the decoder of the wish's model: its latents keep their name.
+    """
     if wish.recipe not in AUTOENCODER_RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the autoencoder; take one of {', '.join(AUTOENCODER_RECIPES)}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    simulated_pixels(folder / "pixels.npy", AUTOENCODER_RECIPES[wish.recipe][1])  # once, before several processes read them
+    return _together(_autoencoder, folder, wish)
+
+
+def _autoencoder(folder: Path, wish: Wish) -> str:
     make, footage = AUTOENCODER_RECIPES[wish.recipe]
     recipe = make() if wish.steps is None else dataclasses.replace(make(), steps=wish.steps)
-    folder.mkdir(parents=True, exist_ok=True)
+    begin = weights.load_autoencoder(weights.folder_of(wish.model, ("autoencoder",)))[0] if recipe.decoder_only else None
     pixels = simulated_pixels(folder / "pixels.npy", footage)
-    network = train_autoencoder(recipe, [pixels], folder, minutes=wish.minutes)
-    kinds = kinds_of((footage.frames - 1) / 12)
-    measure_latents(network, ((to_tensor([clip]), kinds) for clip in pixels[:64]))
+    network = train_autoencoder(recipe, [pixels], folder, minutes=wish.minutes, begin=begin)
+    if not leads():
+        return ""
+    if begin is None:
+        kinds = kinds_of((footage.frames - 1) / 12)
+        measure_latents(network, ((to_tensor([clip]), kinds) for clip in pixels[:64]))
     path = folder / "autoencoder.safetensors"
     half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
-    checkpoint.save(path, half, dataclasses.asdict(recipe.config))
+    checkpoint.save(path, half, dataclasses.asdict(network.config))
     write_record(folder, {"network": "autoencoder", "recipe": wish.recipe, "seed": recipe.seed, "hash": checkpoint.digest(path)})
     return f"{path}  hash {checkpoint.digest(path)[:12]}"
 
@@ -147,22 +160,27 @@ def text(folder: Path, wish: Wish) -> str:
 
 
 def transformer(folder: Path, wish: Wish) -> str:
-    """Train, or go on training, a transformer; writes its running average. Returns a line about the result.
+    """Train, or go on training, a transformer; writes its running average. Returns a line about the result."""
+    return _together(_transformer, folder, wish)
+
+
+def _together(job: Callable[[Path, Wish], str], folder: Path, wish: Wish) -> str:
+    """Do a job in as many processes as wished for, which meet through a file; returns the line about it.
 
     On a CPU each core is a process of its own that computes its part of every batch: sharing gradients costs less than threads
     that wait for each other after every layer.
     """
-    if wish.processes > 1:
-        with tempfile.TemporaryDirectory() as meet:
-            spawn(_one_of_several, (folder, wish, f"file://{meet}/meet"), nprocs=wish.processes)  # type: ignore[no-untyped-call]
-        return f"{folder / 'transformer.safetensors'}"
-    return _transformer(folder, wish)
+    if wish.processes == 1:
+        return job(folder, wish)
+    with tempfile.TemporaryDirectory() as meet:
+        spawn(_one_of_several, (job, folder, wish, f"file://{meet}/meet"), nprocs=wish.processes)  # type: ignore[no-untyped-call]
+    return f"{folder}  done by {wish.processes} processes"
 
 
-def _one_of_several(rank: int, folder: Path, wish: Wish, meet: str) -> None:
+def _one_of_several(rank: int, job: Callable[[Path, Wish], str], folder: Path, wish: Wish, meet: str) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // wish.processes))
     dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=wish.processes)
-    _transformer(folder, wish)
+    job(folder, wish)
 
 
 def recipe_of(wish: Wish) -> PretrainRecipe:
@@ -190,7 +208,7 @@ def _transformer(folder: Path, wish: Wish) -> str:
     learner.look_at = lambda network: _look(learner, network, autoencoder.to(device))
     started = time.monotonic()
     steps = train(learner, folder, Budget(steps=wish.steps, minutes=wish.minutes))
-    if dist.is_initialized() and dist.get_rank() > 0:
+    if not leads():
         return ""
     path = folder / "transformer.safetensors"
     average = {name: tensor.to(torch.bfloat16) for name, tensor in learner.average.state_dict().items()}
@@ -222,8 +240,8 @@ def _record(learner: Pretrainer, wish: Wish, autoencoder: str, steps: int, secon
 
 @torch.no_grad()
 def _look(learner: Pretrainer, network: Transformer, autoencoder: Autoencoder) -> Look:
-    """The held-out loss and a sheet of samples."""
-    kinds = max(serving.frames for serving in learner.recipe.servings)
+    """The held-out loss and a sheet of samples, short ones: while the first process draws them the others wait."""
+    kinds = min(6, max(serving.frames for serving in learner.recipe.servings))
     h, w = learner.loader.batch(0).latents.shape[-2:]
-    clips = draw_samples(network, autoencoder, learner.text, PROMPTS, kinds="S" + "G" * (kinds - 1), size=(8 * h, 8 * w))
+    clips = draw_samples(network, autoencoder, learner.text, PROMPTS, kinds="S" + "G" * (kinds - 1), size=(8 * h, 8 * w), steps=5)
     return Look(figures={"held-out loss": learner.held_out_loss()}, sheets={"samples": sheet(clips)})

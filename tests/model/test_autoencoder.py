@@ -84,6 +84,14 @@ def test_a_group_leans_on_its_past(network: Autoencoder) -> None:
     assert not torch.equal(network.decode(latents, "SG")[:, :, 1:], network.decode(other, "SG")[:, :, 1:])
 
 
+def test_latents_are_named_after_their_encoder_alone(network: Autoencoder) -> None:
+    name = network.code()
+    torch.nn.init.zeros_(next(network.decoder.parameters()))
+    assert network.code() == name
+    torch.nn.init.zeros_(network.encoder.out.weight)
+    assert network.code() != name
+
+
 def test_it_stays_inside_its_budget() -> None:
     assert sum(p.numel() for p in Autoencoder(AutoencoderConfig()).parameters()) <= 5_000_000
 
