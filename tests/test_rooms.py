@@ -24,7 +24,7 @@ ROOMS = {
     "evals": {"media", "canvas", "model", "flow", "data", "words"},
     "render": {"media", "canvas", "model", "flow", "trust", "client", "words"},
     "train": {"canvas", "model", "flow", "data", "evals", "words", "world"},
-    "server": {"media", "trust", "client", "render"},
+    "server": {"media", "trust", "client", "words", "render"},
     "cli": {"media", "canvas", "model", "client", "words", "flow", "trust", "data", "world", "evals", "render", "train", "server"},
 }
 EVERYONES = "misora.client.errors"

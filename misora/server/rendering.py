@@ -91,7 +91,9 @@ class Renderer:
 
         asked = job.request
         changed = [asked[name] for name in ("video", "connect") if name in asked]
-        looked_at = [each for each in (asked.get("input_reference"), asked.get("reference"), *asked.get("characters", ())) if each]
+        cards = [card[name] for card in asked.get("storyboard") or () for name in ("image", "video") if card.get(name)]
+        single = [asked.get(name) for name in ("input_reference", "last_frame", "reference")]
+        looked_at = [each for each in (*single, *asked.get("characters", ()), *cards) if each]
         parents, inputs = (tuple(self.files.path(each["file"]) for each in used) for used in (changed, looked_at))
         return Story(job=job.id, prompt=job.prompt or "", parents=parents, inputs=inputs)
 
@@ -116,7 +118,7 @@ def request_of(job: Job, files: Files) -> Request:
     asked = job.request
     given = {name: asked[name] for name in ("seed", "steps", "guidance") if name in asked}
     prompt, negative = (plain(text)[:PROMPT] for text in (job.prompt or "", asked.get("negative_prompt", "")))
-    seconds = {"extend": asked.get("new_seconds", 0), "connect": BETWEEN}.get(job.verb, job.seconds)
+    seconds = {"extend": asked.get("new_seconds", 0), "connect": asked.get("gap", BETWEEN)}.get(job.verb, job.seconds)
     request = Request(prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
     looked_at = [load_clip(files.path(each["file"])) for each in (*asked.get("characters", ()), asked.get("reference")) if each]
     request = dataclasses.replace(request, references=tuple(looked_at))
@@ -124,10 +126,32 @@ def request_of(job: Job, files: Files) -> Request:
     if clip is not None:
         return _changed(request, job, clip, files)
     if asked.get("storyboard"):
-        request = verbs.storyboard(request, [card | {"prompt": plain(card["prompt"])[:PROMPT]} for card in asked["storyboard"]])
+        request = verbs.storyboard(request, [_card(card, files) for card in asked["storyboard"]])
     elif asked.get("input_reference"):
-        request = verbs.animate(request, load_image(files.path(asked["input_reference"]["file"])))
+        last = load_image(files.path(asked["last_frame"]["file"])) if asked.get("last_frame") else None
+        request = verbs.animate(request, load_image(files.path(asked["input_reference"]["file"])), last)
     return verbs.loop(request) if asked.get("loop") else request
+
+
+def _card(card: dict[str, Any], files: Files) -> dict[str, Any]:
+    """A card as the renderer takes it; a clip takes its own time, and what the card lasts beyond it is drawn."""
+    from misora.render.footage import load_clip, load_image
+
+    told: dict[str, Any] = {"prompt": plain(card["prompt"])[:PROMPT], "seconds": card["seconds"], "cut": card.get("cut", False)}
+    if card.get("image"):
+        told["image"] = load_image(files.path(card["image"]["file"]))
+    if card.get("video"):
+        told["clip"] = trimmed(load_clip(files.path(card["video"]["file"])), 0.0, card["seconds"])
+        told["seconds"] = max(0.0, card["seconds"] - told["clip"].seconds)
+    return told
+
+
+def trimmed(clip: Footage, start: float, stop: float) -> Footage:
+    """The clip from one second to another; at least one frame."""
+    first = min(round(start * clip.rate), len(clip.frames) - 1)
+    frames = clip.frames[first : max(first + 1, round(stop * clip.rate))]
+    whole = len(frames) == len(clip.frames)
+    return clip if whole else dataclasses.replace(clip, frames=frames, latents=None, kinds="")
 
 
 def _changed(request: Request, job: Job, clip: Footage, files: Files) -> Request:
@@ -136,18 +160,30 @@ def _changed(request: Request, job: Job, clip: Footage, files: Files) -> Request
     from misora.render.footage import load_clip
 
     asked = job.request
+    if asked.get("trim"):
+        clip = trimmed(clip, asked["trim"]["from"], asked["trim"]["to"])
     match job.verb:
+        case "loop":
+            return verbs.loop(request, clip, asked["loop"])
         case "extend":
             return verbs.extend(request, clip, backward=asked.get("backward", False))
         case "connect":
             return verbs.connect(request, clip, load_clip(files.path(asked["connect"]["file"])))
         case "inpaint":
-            box = asked["inpaint"]
-            span = (float(box.get("from", 0.0)), float(box.get("to", job.seconds))) if "from" in box or "to" in box else None
-            corners = (box["x"], box["y"], box["width"], box["height"])
-            return verbs.inpaint(request, clip, box=corners, span=span, strength=asked.get("strength", 1.0))
+            return _inpaint(request, job, clip, files)
         case _:
             return verbs.remix(request, clip, asked.get("strength", "mild"))
+
+
+def _inpaint(request: Request, job: Job, clip: Footage, files: Files) -> Request:
+    from misora.render import verbs
+    from misora.render.footage import read_mask
+
+    asked, box = job.request, job.request.get("inpaint") or {}
+    span = (float(box.get("from", 0.0)), float(box.get("to", job.seconds))) if "from" in box or "to" in box else None
+    mask = read_mask(files.path(asked["mask"]["file"]), clip.size) if asked.get("mask") else None
+    corners = (box["x"], box["y"], box["width"], box["height"]) if box and mask is None else None
+    return verbs.inpaint(request, clip, mask=mask, box=corners, span=span, strength=asked.get("strength", 1.0))
 
 
 def plain(text: str) -> str:

@@ -47,10 +47,10 @@ class Secret:
         except InvalidTag:
             raise MisoraError("A stored secret cannot be read: server.secret is not the one that it was sealed with.") from None
 
-    def sign(self, text: str) -> str:
-        """A signature of the text, as hexadecimal."""
-        return hmac.digest(self._derived("link"), text.encode(), hashlib.sha256).hex()
+    def sign(self, text: str, use: str = "link") -> str:
+        """A signature of the text for one use, as hexadecimal."""
+        return hmac.digest(self._derived(use), text.encode(), hashlib.sha256).hex()
 
-    def signed(self, text: str, signature: str) -> bool:
-        """Whether the signature is ours."""
-        return hmac.compare_digest(self.sign(text).encode(), signature.encode())
+    def signed(self, text: str, signature: str, use: str = "link") -> bool:
+        """Whether the signature is ours and for that use."""
+        return hmac.compare_digest(self.sign(text, use).encode(), signature.encode())

@@ -43,6 +43,10 @@ class Plans:
     def __contains__(self, name: str) -> bool:
         return name in self._plans
 
+    def names(self) -> list[str]:
+        """All of them."""
+        return list(self._plans)
+
 
 def load(path: Path | None) -> Plans:
     """The plans of a file: a table each, ``[free]`` with ``concurrency = 1``. Raises UsageError."""

@@ -33,7 +33,10 @@ ENDING = (
     Field(name="group", kind="text", says="every key of this group.", least=1, most=80),
 )
 STATES = {"suspend": "suspended", "resume": "active", "retire": "retired"}
-DECISION = (Field(name="decision", kind="choice", says="What was decided.", required=True, choices=("approved", "refused")),)
+DECISION = (
+    Field(name="decision", kind="choice", says="What was decided.", required=True, choices=("approved", "refused")),
+    Field(name="reason", kind="text", says="Why; it stands in the audit log.", most=500),
+)
 
 
 async def list_keys(services: Services, request: Request, caller: Caller) -> Response:
@@ -80,9 +83,10 @@ async def review(services: Services, request: Request, caller: Caller) -> Respon
 
 async def decide(services: Services, request: Request, caller: Caller) -> Response:
     """POST /misora/review/{id}."""
-    decision = check(await bodies.read(request), DECISION)["decision"]
+    given = check(await bodies.read(request), DECISION)
+    decision, reason = given["decision"], given.get("reason", "")
     name = request.path_params["video_id"]
-    if "\0" in name or not await run_in_threadpool(publishing.decide, services.store, name, decision, caller.key_id):
+    if "\0" in name or not await run_in_threadpool(publishing.decide, services.store, name, decision, caller.key_id, reason):
         raise no_video(name)
     return JSONResponse({"id": name, "review": decision})
 

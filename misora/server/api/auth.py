@@ -11,6 +11,7 @@ from starlette.responses import Response
 from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
 from misora.server.accounts.rates import Rate
+from misora.server.api import session
 from misora.server.api.errors import ApiError, not_allowed
 from misora.server.api.services import Services
 
@@ -37,6 +38,8 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
 
 
 async def _caller(services: Services, request: Request) -> Caller:
+    if "authorization" not in request.headers and session.COOKIE in request.cookies:
+        return await _signed_in(services, request)
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret.strip():
         message = "You did not provide an API key. Send it in the header: Authorization: Bearer YOUR_KEY."
@@ -49,6 +52,16 @@ async def _caller(services: Services, request: Request) -> Caller:
         )
         message = f"Incorrect API key provided: {hidden}. You can find your API key with the operator of this server (misora keys list)."
         raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+    request.state.key_id = caller.key_id
+    return caller
+
+
+async def _signed_in(services: Services, request: Request) -> Caller:
+    caller = await run_in_threadpool(session.caller_of, services, request)
+    if caller is None:
+        raise ApiError(401, "You are signed out, or your key was ended by the operator of this server.", code="session_ended")
+    if not session.may_change(services, request):
+        raise ApiError(403, f"A page must send its session's token in the header {session.TOKEN}; reload it.", code="csrf")
     request.state.key_id = caller.key_id
     return caller
 

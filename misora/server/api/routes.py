@@ -9,7 +9,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from misora.server.api import admin, content, images, models, moderations, studio, verbs, videos, webhooks
+from misora.server.api import (
+    admin,
+    content,
+    images,
+    library,
+    models,
+    moderations,
+    prompts,
+    session,
+    studio,
+    verbs,
+    videos,
+    webhooks,
+)
 from misora.server.api.auth import Handler
 from misora.server.api.fields import Field
 from misora.server.api.services import Services
@@ -59,7 +72,19 @@ ROUTES = (  # edits, extensions and characters stand before {video_id}
     _route("GET", "/webhook_event_types", webhooks.event_types),
     _route("GET", "/models", models.listing),
     _route("GET", "/models/{model}", models.retrieve),
+    Route(method="POST", path="/misora/session", open=session.sign_in, body=session.KEY),
+    Route(method="GET", path="/misora/session", open=session.describe),
+    Route(method="DELETE", path="/misora/session", open=session.sign_out),
+    _route("GET", "/misora/session/events", session.events, "text/event-stream"),
+    _route("GET", "/misora/presets", prompts.presets),
+    _route("POST", "/misora/prompts", prompts.read, body=prompts.PROMPT),
+    _route("GET", "/misora/characters", library.characters),
+    _route("DELETE", "/misora/characters/{character_id}", library.delete_character),
+    _route("GET", "/misora/characters/{character_id}/content", library.character_content, "video/mp4"),
+    _route("GET", "/misora/videos", library.listing, "VideoList", query=("after", "limit", "q", "favourite", "verb", "status")),
     _route("GET", "/misora/videos/{video_id}", studio.retrieve),
+    _route("POST", "/misora/videos/{video_id}/favourite", library.mark, body=library.MARK),
+    _route("GET", "/misora/videos/{video_id}/family", library.family),
     _route("GET", "/misora/videos/{video_id}/events", studio.events, "text/event-stream"),
     _route("POST", "/misora/videos/{video_id}/link", studio.link, body=studio.LINK),
     _route("POST", "/misora/videos/{video_id}/publish", studio.publish, scope="publish"),

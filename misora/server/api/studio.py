@@ -22,6 +22,7 @@ from misora.server.api.services import Services
 from misora.server.api.videos import owned
 from misora.server.queue import jobs, publishing
 from misora.server.queue.job import Job
+from misora.server.queue.library import parents_of
 
 LOOK = 0.4  # seconds between two looks at a job, and at the key that watches it
 LINK_SECONDS = 3600
@@ -33,18 +34,18 @@ LINK = (
 
 async def retrieve(services: Services, request: Request, caller: Caller) -> Response:
     """GET /misora/videos/{id}: the video with its place in the queue, its stage, its parents and its review."""
-    return JSONResponse(await run_in_threadpool(_facts, services, await owned(services, request, caller)))
+    return JSONResponse(await run_in_threadpool(facts, services, await owned(services, request, caller)))
 
 
-def _facts(services: Services, job: Job) -> dict[str, Any]:
-    named = [job.request[name] for name in ("video", "connect", "reference") if isinstance(job.request.get(name), dict)]
-    parents = [each["id"] for each in named if "id" in each]
+def facts(services: Services, job: Job) -> dict[str, Any]:
+    """The video of the contract and what we know beside it."""
     state = {
         "verb": job.verb,
         "stage": job.stage,
         "position": jobs.place(services.store, job),
         "attempts": job.attempts,
-        "parents": parents,
+        "parents": parents_of(job.request, job.remixed_from),
+        "started_at": job.started_at,
     }
     shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
     return shape.video(job) | {"misora": state | shown}
@@ -64,7 +65,7 @@ async def _stream(services: Services, job: Job, caller: Caller) -> AsyncIterator
         if now is None or not await run_in_threadpool(keys.working, services.store, caller.key_id):
             yield "event: end\ndata: {}\n\n"
             return
-        told = json.dumps(await run_in_threadpool(_facts, services, now))
+        told = json.dumps(await run_in_threadpool(facts, services, now))
         if told != said:
             said, spoke = told, time.monotonic()
             yield f"event: video\ndata: {told}\n\n"
@@ -127,7 +128,7 @@ async def _again(services: Services, job: Job) -> Response:
     now = await run_in_threadpool(jobs.get, services.store, job.id)
     if now is None:
         raise no_video(job.id)
-    return JSONResponse(await run_in_threadpool(_facts, services, now))
+    return JSONResponse(await run_in_threadpool(facts, services, now))
 
 
 async def feed(services: Services, request: Request) -> Response:

@@ -35,6 +35,15 @@ REGION = (
     Field(name="from", kind="number", says="From this second on.", most=LONGEST),
     Field(name="to", kind="number", says="Up to this second.", most=LONGEST),
 )
+TRIM = Field(
+    name="trim",
+    kind="object",
+    says="Use only this part of the video.",
+    inside=(
+        Field(name="from", kind="number", says="From this second on.", required=True, most=LONGEST),
+        Field(name="to", kind="number", says="Up to this second.", required=True, most=LONGEST),
+    ),
+)
 REMIX = (PROMPT_FIELD, STRENGTH, *TUNING)
 EDIT = (
     PROMPT_FIELD,
@@ -42,6 +51,16 @@ EDIT = (
     Field(name="model", kind="text", says="For an upload: a model of GET /v1/models.", most=200),
     STRENGTH,
     Field(name="inpaint", kind="object", says="Change only inside this box.", inside=REGION),
+    Field(
+        name="mask",
+        kind="source",
+        says="Change only where this picture is white; together with a box, its seconds count.",
+        most=1,
+        inside=(inputs.IMAGE_URL, inputs.FILE_ID),
+    ),
+    Field(name="loop", kind="choice", says="Close it into a loop: how much of its end is made anew.", choices=("short", "normal", "full")),
+    TRIM,
+    Field(name="gap", kind="number", says="Seconds that lead from one video to the other.", least=0.5, most=10),
     Field(name="connect", kind="source", says="A second video, to which the first shall lead over.", most=1, inside=(inputs.VIDEO_ID,)),
     *TUNING,
 )
@@ -50,6 +69,7 @@ EXTEND = (
     dataclasses.replace(VIDEO, says="The video to go on from."),
     Field(name="seconds", kind="seconds", says="The length of the new part, as text.", required=True, least=SECONDS[0], most=SECONDS[1]),
     Field(name="backward", kind="flag", says="Whether the new part comes before the video."),
+    TRIM,
     *TUNING,
 )
 CHARACTER = (
@@ -76,25 +96,43 @@ async def edit(services: Services, request: Request, caller: Caller) -> Response
     """POST /videos/edits."""
     given = check(await bodies.read(request), EDIT)
     found = await run_in_threadpool(_source, services, caller, given["video"])
-    seconds = found.seconds
-    verb = "inpaint" if given.get("inpaint") else "connect" if given.get("connect") else "edit"
+    trim = _trim(given, found)
+    seconds = max(1, round(trim["to"] - trim["from"])) if trim else found.seconds
+    verb = _verb(given)
     order = order_from(services, caller, {"model": found.model} | given, verb=verb, seconds=seconds, size=found.size, id=found.order_id)
-    more: dict[str, Any] = {"video": found.asked}
+    more: dict[str, Any] = {"video": found.asked} | ({"trim": trim} if trim else {})
+    folder = f"videos/{order.id}/inputs"
     try:
+        if given.get("mask") is not None:
+            taken = await run_in_threadpool(inputs.take, services, folder, given["mask"], "mask", inputs.IMAGES)
+            more["mask"] = dataclasses.asdict(taken)
         if given.get("inpaint"):
             more["inpaint"] = _region(given["inpaint"], found.size)
         if given.get("connect") is not None:
-            folder = f"videos/{order.id}/inputs"
             more["connect"] = await run_in_threadpool(source, services, caller.account_id, given["connect"], folder, "connect")
-            order = dataclasses.replace(order, seconds=_connected(seconds, more["connect"]["seconds"]))
+            order = dataclasses.replace(order, seconds=_connected(seconds, given.get("gap", BETWEEN), more["connect"]["seconds"]))
     except ApiError:
         services.files.erase(order.id)
         raise
     return await place(services, request, caller, order, given, **more)
 
 
-def _connected(one: float, other: float) -> int:
-    total = round(one + BETWEEN + other)
+def _verb(given: dict[str, Any]) -> str:
+    wanted = [name for name in ("connect", "loop", "inpaint", "mask") if given.get(name) is not None]
+    if len(set(wanted) - {"mask", "inpaint"}) + bool(set(wanted) & {"mask", "inpaint"}) > 1:
+        raise invalid(wanted[0], f"Give only one of {', '.join(wanted)}.")
+    return {"mask": "inpaint"}.get(wanted[0], wanted[0]) if wanted else "edit"
+
+
+def _trim(given: dict[str, Any], found: _Source) -> dict[str, Any] | None:
+    trim: dict[str, Any] | None = given.get("trim")
+    if trim is not None and not trim["from"] + 0.2 <= trim["to"] <= found.seconds + 0.5:
+        raise invalid("trim", f"The part must last .2 seconds or more and lie within the {found.seconds} seconds of the video.")
+    return trim
+
+
+def _connected(one: float, gap: float, other: float) -> int:
+    total = round(one + gap + other)
     if total > LONGEST:
         raise invalid("connect", f"The two videos and what leads from one to the other may last {LONGEST} seconds in all.", "too_long")
     return total
@@ -113,14 +151,22 @@ async def extend(services: Services, request: Request, caller: Caller) -> Respon
     """POST /videos/extensions."""
     given = check(await bodies.read(request), EXTEND)
     found = await run_in_threadpool(_source, services, caller, given["video"])
-    new, times = given["seconds"], found.extensions + 1
-    if times > EXTENSIONS or found.seconds + new > LONGEST:
+    new, times, trim = given["seconds"], found.extensions + 1, _trim(given, found)
+    kept = max(1, round(trim["to"] - trim["from"])) if trim else found.seconds
+    if times > EXTENSIONS or kept + new > LONGEST:
         services.files.erase(found.order_id)
         raise invalid("video", f"A video can be extended {EXTENSIONS} times, to {LONGEST} seconds in all.", "too_long")
-    order = order_from(
-        services, caller, given, verb="extend", model=found.model, seconds=found.seconds + new, size=found.size, id=found.order_id
+    order = order_from(services, caller, given, verb="extend", model=found.model, seconds=kept + new, size=found.size, id=found.order_id)
+    return await place(
+        services,
+        request,
+        caller,
+        order,
+        given | {"new_seconds": new},
+        video=found.asked,
+        extensions=times,
+        **({"trim": trim} if trim else {}),
     )
-    return await place(services, request, caller, order, given | {"new_seconds": new}, video=found.asked, extensions=times)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

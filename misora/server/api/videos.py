@@ -30,6 +30,9 @@ PROMPT_FIELD = Field(name="prompt", kind="text", says="What to show, in English 
 CARD = (
     Field(name="prompt", kind="text", says="What this part shows.", required=True, least=1, most=PROMPT),
     Field(name="seconds", kind="number", says="How long this part lasts.", required=True, least=0.1, most=120),
+    Field(name="image", kind="source", says="A picture that it begins with.", most=1, inside=(inputs.IMAGE_URL, inputs.FILE_ID)),
+    Field(name="video", kind="source", says="A video that is shown in its place.", most=1, inside=(inputs.VIDEO_ID,)),
+    Field(name="cut", kind="flag", says="Whether it begins with a cut."),
 )
 TUNING = (  # typed fields beside the contract's
     Field(name="seed", kind="integer", says="The same seed makes the same video."),
@@ -46,6 +49,13 @@ CREATE = (
         name="input_reference",
         kind="source",
         says="The first frame: a file, or an image_url.",
+        most=1,
+        inside=(inputs.IMAGE_URL, inputs.FILE_ID),
+    ),
+    Field(
+        name="last_frame",
+        kind="source",
+        says="The last frame, beside an input_reference.",
         most=1,
         inside=(inputs.IMAGE_URL, inputs.FILE_ID),
     ),
@@ -126,8 +136,11 @@ def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any
 def _request(services: Services, order: Order, given: dict[str, Any], folder: str) -> dict[str, Any]:
     """What the worker has to know beside the job's own columns: numbers, texts, and the files that came along."""
     asked = {name: given[name] for name in KEPT if given.get(name) is not None}
-    if (reference := given.get("input_reference")) is not None:
-        asked["input_reference"] = dataclasses.asdict(inputs.take(services, folder, reference, "input_reference", inputs.IMAGES))
+    for name in ("input_reference", "last_frame"):
+        if given.get(name) is not None:
+            asked[name] = dataclasses.asdict(inputs.take(services, folder, given[name], name, inputs.IMAGES))
+    if asked.get("storyboard"):
+        asked["storyboard"] = [_card(services, order, card, folder, place) for place, card in enumerate(asked["storyboard"])]
     if (reference := given.get("reference")) is not None:
         asked["reference"] = source(services, order.account_id, reference, folder, "reference")
     if given.get("characters"):
@@ -135,7 +148,17 @@ def _request(services: Services, order: Order, given: dict[str, Any], folder: st
     return asked
 
 
-KEPT = ("seed", "steps", "guidance", "negative_prompt", "loop", "storyboard", "strength", "backward", "new_seconds")
+def _card(services: Services, order: Order, card: dict[str, Any], folder: str, place: int) -> dict[str, Any]:
+    """A card with its picture or its video as files."""
+    kept, where = dict(card), f"storyboard-{place}"
+    if card.get("image") is not None:
+        kept["image"] = dataclasses.asdict(inputs.take(services, folder, card["image"], f"{where}.image", inputs.IMAGES))
+    if card.get("video") is not None:
+        kept["video"] = source(services, order.account_id, card["video"], folder, f"{where}.video")
+    return kept
+
+
+KEPT = ("seed", "steps", "guidance", "negative_prompt", "loop", "storyboard", "strength", "backward", "new_seconds", "gap")
 
 
 def source(services: Services, account_id: str, value: Any, folder: str, param: str) -> dict[str, Any]:

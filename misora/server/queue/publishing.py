@@ -22,14 +22,14 @@ def waiting(store: Store, limit: int) -> list[Job]:
         return [Job.of(row) for row in db.execute(query.order_by(videos.c.seq).limit(limit)).mappings()]
 
 
-def decide(store: Store, video_id: str, decision: str, actor: str) -> bool:
+def decide(store: Store, video_id: str, decision: str, actor: str, reason: str = "") -> bool:
     """Approve or refuse; a refused video is no longer published. False when there is none to decide on."""
     assert decision in ("approved", "refused"), decision
     values: dict[str, Any] = {"review": decision} | ({"published_at": None} if decision == "refused" else {})
     with store.write() as db:
         done = db.execute(update(videos).where(videos.c.id == video_id, videos.c.deleted_at.is_(None)).values(**values))
         if done.rowcount:
-            note(db, actor, f"review.{decision}", video_id, {})
+            note(db, actor, f"review.{decision}", video_id, {"reason": reason} if reason else {})
     return done.rowcount == 1
 
 

@@ -99,6 +99,14 @@ characters = Table(
     Column("created_at", Integer, nullable=False),
 )
 
+favourites = Table(
+    "favourites",
+    metadata,
+    Column("account_id", String(40), primary_key=True),
+    Column("video_id", String(40), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,
