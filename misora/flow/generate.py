@@ -19,6 +19,7 @@ from misora.model.transformer import Transformer
 
 Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
 Progress = Callable[[int, int], None]  # steps done, steps in all; it may raise to cancel
+Peek = Callable[[list[int], Tensor], None]  # frames that the network just saw, and how they would look if it were right [b c w h w]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,13 +50,14 @@ def generate(
     null_text: Tensor,
     how: Sampling = PLAIN,
     progress: Progress | None = None,
+    peek: Peek | None = None,
 ) -> Tensor:
     """Fill ``canvas``: latents [b, c, t, h, w], under ``text`` and away from ``null_text`` [b or 1, l, d].
 
     ``text`` is [b, l, d] for the whole clip or each frame's own [b, t, l, d]. Clip i of a batch starts from noise of seed ``seed + i``
     and is the same clip alone.
     """
-    states = sample(transformer, canvas, text, null_text, how, everything, progress)
+    states = sample(transformer, canvas, text, null_text, how, everything, progress, peek)
     return deque(states, maxlen=1).pop()[0]
 
 
@@ -68,6 +70,7 @@ def sample(
     how: Sampling,
     window: Window,
     progress: Progress | None = None,
+    peek: Peek | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All latents and the levels [t] that their frames have come to, before the first step and after each one."""
     levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag).to(canvas.level)  # s t
@@ -87,6 +90,8 @@ def sample(
         words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
         prediction = tie(guided(_network(transformer, part), x[:, :, seen], level, words, null_text, scale), part.tied)  # b c w h w
         velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
+        if peek is not None:
+            peek(seen, x[:, :, seen] - level[:, None] * velocity)
         change = (after - level)[:, None]  # b 1 w h w
         last: Step = (before[0][:, :, seen], before[1][:, :, seen])
         moved = SOLVERS[how.solver](x[:, :, seen], velocity, change, last)  # b c w h w

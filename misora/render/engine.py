@@ -102,7 +102,9 @@ class Misora:
     def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
         """The video that a request describes."""
         request = suited(request, self.weights, wishes or ())
-        return render(request, self.weights, *([wishes["progress"]] if wishes and "progress" in wishes else []))
+        if wishes and "progress" in wishes:
+            return render(request, self.weights, wishes["progress"])
+        return render(request, self.weights)
 
 
 def load(model: str | Path = "embedded", loras: Mapping[str, float] | None = None) -> Misora:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from misora.client.errors import GenerationError
-from misora.flow.generate import Sampling
+from misora.flow.generate import Peek, Sampling
 from misora.flow.stream import stream
 from misora.model.weights import Weights
 from misora.render.compose import Work
@@ -22,8 +22,8 @@ Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise 
 class Native:
     """The frames of a canvas [3, h, w], float32, about -1..1, each drawn when its turn comes; ``latents`` holds what was drawn last."""
 
-    def __init__(self, request: Request, work: Work, weights: Weights, progress: Progress) -> None:
-        self.request, self.work, self.weights, self.progress = request, work, weights, progress
+    def __init__(self, request: Request, work: Work, weights: Weights, progress: Progress, peek: Peek | None = None) -> None:
+        self.request, self.work, self.weights, self.progress, self.peek = request, work, weights, progress, peek
         self.latents: list[Tensor] = []  # b c h w each
         self.kinds = "".join(work.canvas.kinds[i] for i in work.canvas.shown())
 
@@ -46,7 +46,7 @@ class Native:
         text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
         how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, lag=LAG * request.steps)
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
-        for latent in stream(self.weights.transformer, self.work.canvas, text, negative, how, said):
+        for latent in stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek):
             self.latents.append(latent.to(torch.bfloat16))
             yield latent.to(self.weights.dtype)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from misora.model.weights import WanWeights, Weights
 from misora.render.compose import compose
 from misora.render.cut import Cut
+from misora.render.glimpse import Glimpses, Show, last_frame
 from misora.render.native import Native, Progress, completed
 from misora.render.request import Request
 from misora.render.wan import render_wan
@@ -17,19 +18,26 @@ SHORT = 16  # latent frames: a canvas of up to so many is drawn at once, a longe
 
 
 @torch.inference_mode()
-def render(request: Request, weights: Weights | WanWeights, progress: Progress = lambda stage, done, total: None) -> Cut:
+def render(
+    request: Request,
+    weights: Weights | WanWeights,
+    progress: Progress = lambda stage, done, total: None,
+    show: Show | None = None,
+) -> Cut:
     """Make what ``request`` asks for. Raises UsageError (impossible), PolicyError (refused) or GenerationError (failed half-way).
 
-    A long video is drawn while it is delivered, and anew each time that it is: its memory does not grow with its length.
+    ``show`` is given a small picture of the work [h, w, 3] uint8 now and then. A long video is drawn while it is delivered, and anew each
+    time that it is: its memory does not grow with its length.
     """
     request.check()
     for prompt in request.prompts():
         policy.gate().demand(prompt)
     if isinstance(weights, WanWeights):
-        return render_wan(request, weights, progress)
+        return render_wan(request, weights, progress, Glimpses(show, last_frame(weights)) if show else None)
     with completed():
         work = compose(request, weights)
-    native = Native(request, work, weights, progress)
+    peek = Glimpses(show, last_frame(weights), work.canvas) if show else None
+    native = Native(request, work, weights, progress, peek)
     frames: Tensor | Native = native
     if len(native.kinds) <= SHORT:
         frames = torch.stack(list(native))[: sum(shot.skip + shot.drawn for shot in work.shots) + 1]  # t 3 h w

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas
 from misora.client.errors import GenerationError, UsageError
-from misora.flow.generate import Sampling, generate
+from misora.flow.generate import Peek, Sampling, generate
 from misora.model.weights import WanWeights, Weights
 from misora.render.cut import Cut, Shot, at_rate
 from misora.render.footage import Footage, Notice
@@ -56,7 +56,7 @@ class Film(Cut):
 
 
 @torch.inference_mode()
-def render_wan(request: Request, weights: WanWeights, progress: Progress) -> Film:
+def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: Peek | None = None) -> Film:
     """Draw a checked request. Raises UsageError (not learned), GenerationError (failed half-way)."""
     verb = verb_of(request)
     if LEARNED[verb][weights.given_first] == APPROXIMATE:
@@ -66,7 +66,8 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress) -> Fil
         progress("reading", 0, 1)
         told, negative = weights.text.encode([request.prompt, request.negative])[:, None].unbind(0)  # 1 l d
         how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift)
-        latents = generate(weights.transformer, canvas, told, negative, how, lambda done, of: progress("drawing", done, of))
+        said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
+        latents = generate(weights.transformer, canvas, told, negative, how, said, peek)
         frames = []
         for pixels in weights.autoencoder.decode_stream(latents, canvas.kinds):
             if not pixels.isfinite().all():

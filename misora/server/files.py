@@ -1,6 +1,7 @@
 """The data folder: one folder a video with its inputs and results, free space, erasing; it knows nothing of the database.
 
 videos/ID/inputs/…        what was sent along
+videos/ID/previews/…      small pictures while it is drawn, FENCE-NUMBER.webp
 videos/ID/FENCE/…         the finished files of the lease with that number; it appears by one rename, whole
 characters/ID/…
 """
@@ -40,6 +41,18 @@ class Files:
     def folder(self, video_id: str) -> Path:
         """The folder of one video."""
         return self.data / "videos" / video_id
+
+    def preview(self, video_id: str, fence: int, number: int) -> Path:
+        """Where a preview lies."""
+        return self.folder(video_id) / "previews" / f"{fence}-{number}.webp"
+
+    def erase_previews(self, video_id: str, fence: int) -> None:
+        """Remove the previews that the holder of one lease made."""
+        folder = self.folder(video_id) / "previews"
+        for path in folder.glob(f"{fence}-*"):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
     def keep(self, name: str, file: IO[bytes]) -> Path:
         """Copy an upload to ``name`` below the data folder. Raises DiskFullError, and then leaves nothing."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from misora.server.queue.job import Job
 from misora.server.working import BlockedError, Progress
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from misora.render.engine import Misora
     from misora.render.footage import Footage
     from misora.render.request import Request
@@ -32,8 +36,8 @@ SHARES = {"loading": (0, 2), "drawing": (2, 85), "saving": (85, 99)}  # of the t
 class Renderer:
     """Keeps the weights in memory between jobs. ``models`` maps what a request names to ``embedded`` or a folder."""
 
-    def __init__(self, files: Files, models: dict[str, str]) -> None:
-        self.files, self.models = files, models
+    def __init__(self, files: Files, models: dict[str, str], *, previews: bool = True) -> None:
+        self.files, self.models, self.previews = files, models, previews
         self._sealer: Signer | None = None
         self._loaded: tuple[str, Misora] | None = None
 
@@ -46,12 +50,16 @@ class Renderer:
         engine = self._engine(job.model)
         request = request_of(job, self.files)
 
+        percent = [0]
+
         def report(stage: str, done: int, total: int) -> None:
             first, last = SHARES.get(stage, (2, 85))
-            progress(first + round((last - first) * done / max(1, total)), stage)
+            percent[0] = first + round((last - first) * done / max(1, total))
+            progress(percent[0], stage)
 
         try:
-            video = render(suited(request, engine.weights, job.request), engine.weights, report)
+            show = self._previews(job, lambda number: progress(percent[0], "drawing", number))
+            video = render(suited(request, engine.weights, job.request), engine.weights, report, show)
             if job.verb == "image":
                 return self._picture(job, video, folder)
             path = self._film(job, video, folder)
@@ -59,6 +67,26 @@ class Renderer:
             raise BlockedError(BLOCKED[1]) from None
         progress(SHARES["saving"][0], "saving")
         return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
+
+    def _previews(self, job: Job, tell: Callable[[int], None]) -> Callable[[Tensor], None] | None:
+        """What keeps the newest two previews of a job, signed like everything else; None where nobody may see them before the end."""
+        from misora.media.write import write_image
+        from misora.trust.provenance import Story
+
+        if not self.previews or job.review != "none" or job.verb == "image":
+            return None
+        count = itertools.count(1)
+
+        def show(picture: Tensor) -> None:
+            number = next(count)
+            path = self.files.preview(job.id, job.fence, number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._signer().sealing(path, Story(job=job.id, prompt=job.prompt or "")) as unsigned:
+                write_image(unsigned, picture)
+            tell(number)
+            self.files.preview(job.id, job.fence, number - 2).unlink(missing_ok=True)
+
+        return show
 
     def _film(self, job: Job, video: Any, folder: Path) -> Path:
         """The finished video, marked, and signed before it has its name; the prompt is in it only as a hash."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,7 +28,14 @@ from misora.server.store.tables import accounts
 WATCH = 0.4  # seconds between two looks whether the job is still ours: cancelling and revoking bite within one
 GRACE = 1.5  # how long a lost job may take to notice before the worker ends itself
 REPORT = 0.4  # seconds between two writes of progress
-Progress = Callable[[int, str], None]  # percent, stage; raises Stopped
+
+
+class Progress(Protocol):
+    """Told how far a job is; raises Stopped. ``preview`` is the number of the newest preview, 0 where none is new."""
+
+    def __call__(self, percent: int, stage: str, preview: int = 0) -> None: ...
+
+
 Render = Callable[[Job, Path, Progress], dict[str, Any]]  # writes the files of the job into the folder; facts about them
 log = logging.getLogger("misora.worker")
 
@@ -107,13 +114,13 @@ class Worker:
     def _reporter(self, held: Lease, lost: threading.Event) -> Progress:
         last = [0.0, -1]
 
-        def report(percent: int, stage: str) -> None:
+        def report(percent: int, stage: str, preview: int = 0) -> None:
             if lost.is_set():
                 raise Stopped
             now = time.monotonic()
-            if percent > last[1] and now - last[0] >= REPORT:
+            if preview or (percent > last[1] and now - last[0] >= REPORT):
                 last[:] = [now, percent]
-                if not lease.progress(self.store, held, percent, stage):
+                if not lease.progress(self.store, held, percent, stage, preview):
                     raise Stopped
 
         return report
@@ -157,6 +164,7 @@ class Worker:
 
     def _sweep(self, held: Lease, part: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
+        self.files.erase_previews(held.job.id, held.fence)
         if jobs.get(self.store, held.job.id, pictures=True) is None:  # deleted meanwhile: nothing of it may stay
             self.files.erase(held.job.id)
 

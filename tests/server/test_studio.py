@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -13,7 +17,9 @@ from misora.server.accounts.plans import Plan, Plans
 from misora.server.api.routes import ROUTES
 from misora.server.guard import BLOCKED, Guard, Verdict
 from misora.server.queue import jobs
-from tests.server.shop import FILM, Shop, new_key
+from misora.server.queue.job import Job
+from misora.server.working import Progress
+from tests.server.shop import FILM, Shop, new_key, quick
 from tests.server.test_content import ask, finished
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
@@ -70,6 +76,34 @@ def test_events_follow_a_video_to_its_end(shop: Shop) -> None:
     last = json.loads(text.decode().strip().split("data: ")[-1])
     assert code == 200 and headers["content-type"].startswith("text/event-stream") and last["status"] == "completed"
     assert last["misora"]["position"] == 0
+
+
+def test_previews_come_with_the_events_and_go_with_the_job(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = threading.Event()
+
+    def slow(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
+        for number in (1, 2):
+            path = shop.files.preview(job.id, job.fence, number)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"%d" % number)
+            progress(10 * number, "drawing", number)
+        assert seen.wait(20)
+        return quick(job, folder, progress)
+
+    monkeypatch.setattr(shop, "render", slow)
+    name = json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"})[2])["id"]
+    while (facts := told(shop, "GET", f"/v1/misora/videos/{name}")[1]["misora"])["preview"] != 2:  # type: ignore[index]
+        assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] in (200, 404)
+    assert facts["started_at"] and facts["position"] == 0  # type: ignore[index]
+    code, headers, picture = ask(shop, "GET", f"/v1/misora/videos/{name}/preview")
+    assert (code, picture, headers["content-type"], headers["x-misora-preview"]) == (200, b"2", "image/webp", "2")
+    assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview", secret=new_key(shop.store, "stranger").secret)[0] == 404
+    seen.set()
+    ask(shop, "GET", f"/v1/misora/videos/{name}/events")
+    assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] == 404
+    while shop.worker.current is not None:
+        time.sleep(0.01)
+    assert not (shop.files.folder(name) / "previews").exists()
 
 
 def test_keys_are_made_and_ended_over_http(shop: Shop, admin: str) -> None:

@@ -86,6 +86,7 @@ ROUTES = (  # edits, extensions and characters stand before {video_id}
     _route("POST", "/misora/videos/{video_id}/favourite", library.mark, body=library.MARK),
     _route("GET", "/misora/videos/{video_id}/family", library.family),
     _route("GET", "/misora/videos/{video_id}/events", studio.events, "text/event-stream"),
+    _route("GET", "/misora/videos/{video_id}/preview", studio.preview, "image/webp"),
     _route("POST", "/misora/videos/{video_id}/link", studio.link, body=studio.LINK),
     _route("POST", "/misora/videos/{video_id}/publish", studio.publish, scope="publish"),
     _route("POST", "/misora/videos/{video_id}/unpublish", studio.unpublish, scope="publish"),

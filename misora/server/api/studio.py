@@ -21,7 +21,7 @@ from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
 from misora.server.api.videos import owned
 from misora.server.queue import jobs, publishing
-from misora.server.queue.job import Job
+from misora.server.queue.job import RUNNING, Job
 from misora.server.queue.library import parents_of
 
 LOOK = 0.4  # seconds between two looks at a job, and at the key that watches it
@@ -46,9 +46,27 @@ def facts(services: Services, job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "parents": parents_of(job.request, job.remixed_from),
         "started_at": job.started_at,
+        "preview": _newest(job),
     }
     shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
     return shape.video(job) | {"misora": state | shown}
+
+
+def _newest(job: Job) -> int:
+    """The number of the newest preview, 0 where there is none now."""
+    return int(job.facts.get("preview", 0)) if job.status == RUNNING else 0
+
+
+async def preview(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /misora/videos/{id}/preview: the newest picture of a video that is being drawn, WebP; its number is in the events."""
+    job = await owned(services, request, caller)
+    number = _newest(job)
+    try:
+        picture = await run_in_threadpool(services.files.preview(job.id, job.fence, number).read_bytes)
+    except OSError:
+        raise ApiError(404, f"There is no preview of video '{job.id}' now.", code="no_preview") from None
+    headers = {"cache-control": "private, no-store", "x-misora-preview": str(number), "x-content-type-options": "nosniff"}
+    return Response(picture, media_type="image/webp", headers=headers)
 
 
 async def events(services: Services, request: Request, caller: Caller) -> Response:

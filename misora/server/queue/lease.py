@@ -65,7 +65,7 @@ def _waiting(now: float) -> Any:
 def _take(db: Connection, job: Job, worker: str, now: float, seconds: float) -> Lease:
     holder = {"status": RUNNING, "worker": worker, "lease_until": now + seconds, "started_at": job.started_at or int(now)}
     fence = job.fence + 1
-    state = {"fence": fence, "attempts": job.attempts + 1, "progress": 0, "stage": "loading"}
+    state = {"fence": fence, "attempts": job.attempts + 1, "progress": 0, "stage": "loading", "facts": {}}
     row = db.execute(update(videos).where(videos.c.id == job.id).values(**holder, **state).returning(*videos.c)).mappings().one()
     db.execute(update(keys).where(keys.c.id == job.key_id).values(served=int(now * 1e6)))
     return Lease(job=Job.of(row), worker=worker, fence=fence, seconds=seconds)
@@ -84,9 +84,10 @@ def holds(store: Store, lease: Lease) -> bool:
         return db.execute(query).first() is not None
 
 
-def progress(store: Store, lease: Lease, percent: int, stage: str) -> bool:
-    """Say how far the job is; also a heartbeat. False when it is no longer this worker's."""
-    values = {"progress": max(0, min(percent, 99)), "stage": stage, "lease_until": time.time() + lease.seconds}
+def progress(store: Store, lease: Lease, percent: int, stage: str, preview: int = 0) -> bool:
+    """Say how far the job is, and which preview is the newest; also a heartbeat. False when it is no longer this worker's."""
+    values: dict[str, Any] = {"progress": max(0, min(percent, 99)), "stage": stage, "lease_until": time.time() + lease.seconds}
+    values |= {"facts": {"preview": preview}} if preview else {}
     with store.write() as db:
         return _changed(db.execute(update(videos).where(_held(lease)).values(**values)))
 
