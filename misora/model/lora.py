@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from misora.client.errors import CheckpointError
 from misora.model import wan_keys
+from misora.model.linear import Reordered
 from misora.model.shards import Shards, files_of
 from misora.model.transformer import Transformer, TransformerConfig
 
@@ -76,7 +77,7 @@ def merge(network: Transformer, changes: Sequence[Change], weight: float = 1.0) 
 class Live(nn.Module):
     """A linear layer with low-rank changes beside it, each as strong as ``weights`` says at the moment."""
 
-    def __init__(self, linear: nn.Linear, weights: dict[str, float]) -> None:
+    def __init__(self, linear: nn.Linear | Reordered, weights: dict[str, float]) -> None:
         super().__init__()
         self.linear, self.weights = linear, weights
         self.changes: list[tuple[str, Change]] = []
@@ -105,7 +106,7 @@ def attach(network: Transformer, name: str, changes: Sequence[Change], weights: 
         holder, _, last = path.rpartition(".")
         layer = network.get_submodule(path)
         if not isinstance(layer, Live):
-            assert isinstance(layer, nn.Linear)
+            assert isinstance(layer, nn.Linear | Reordered)
             layer = Live(layer, weights)
             setattr(network.get_submodule(holder), last, layer)
         layer.changes.append((name, change))

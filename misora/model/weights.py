@@ -13,6 +13,7 @@ from torch import nn
 from misora.client.errors import CheckpointError
 from misora.model import checkpoint, hub, lora
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
+from misora.model.linear import reorder
 from misora.model.painter import Painter, PainterConfig
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
@@ -103,6 +104,7 @@ def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | No
         raise CheckpointError("LoRA files are for weights of the Wan family; give --model the ones that they were made for.")
     for path, strength in (loras or {}).items():
         lora.merge(weights.transformer, lora.read(path, weights.transformer.config), strength)
+    reorder(weights.transformer.blocks)
     return weights
 
 
