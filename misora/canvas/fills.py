@@ -15,6 +15,7 @@ from torch import Tensor
 from misora.canvas.canvas import PATCH, REFERENCE, SHOWN, Canvas, taken, times_of
 
 AWAY = 16.0  # latent frames between a reference and the clip, at least
+RUN_IN = "SGG"  # what a ring of G is drawn behind: an S to start from, and the two frames that its first one's decoder leans on
 
 
 def text(*, kinds: str, channels: int, height: int, width: int, batch: int = 1) -> Canvas:
@@ -83,10 +84,20 @@ def connect(one: Canvas, other: Canvas, kinds: str) -> Canvas:
     return join(one, like(one, kinds), other)
 
 
-def loop(canvas: Canvas) -> Canvas:
-    """The canvas and once more its first frame, an S: given where that is given, else tied to it. The doubled frame is not to be shown."""
-    again = dataclasses.replace(taken(canvas, [0]), cards=canvas.cards[-1:])
-    joined = join(canvas, again)
+def loop(canvas: Canvas, again: Canvas | None = None) -> Canvas:
+    """The canvas closed into a ring.
+
+    Where it begins with an S, that follows its end once more, not to be shown: ``again`` where it is given, else a copy that is tied to
+    it. A canvas of nothing but G to be invented comes behind a run-in, not to be shown: an S, and its own last two frames, tied to them.
+    What is decoded then repeats for ever, and a whole number of G lasts exactly as long as was asked.
+    """
+    if again is None and canvas.kinds[0] == "G":
+        count, run_in = len(canvas.kinds), len(RUN_IN)
+        last = dataclasses.replace(like(canvas, RUN_IN), cards=canvas.cards[-1:].expand(run_in))
+        ends = tuple((i, i + count) for i in range(1, run_in))
+        return dataclasses.replace(join(last, canvas), tied=ends)
+    again = again or taken(canvas, [0])
+    joined = join(canvas, dataclasses.replace(again, cards=canvas.cards[-1:]))
     ends = ((0, len(canvas.kinds)),) if bool((again.level > 0).any()) else ()
     return dataclasses.replace(joined, tied=canvas.tied + ends)
 

@@ -100,6 +100,9 @@ def sample(
             moved = renew(moved, path.noise(velocity, x[:, :, seen], level), fresh, change, after[:, None], how.eta)  # b c w h w
         x, before = x.clone(), (torch.zeros_like(x), torch.zeros_like(x[:, :1]))
         x[:, :, seen] = torch.where(part.level[:, None] == 0, part.given, moved)
+        for a, b in canvas.tied:
+            if a in seen and b not in seen:
+                x[:, :, b] = x[:, :, a]
         before[0][:, :, seen], before[1][:, :, seen] = velocity, change
         yield x, levels[step + 1]
         if progress is not None:

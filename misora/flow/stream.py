@@ -43,7 +43,8 @@ def sliding(canvas: Canvas, level: Tensor, after: Tensor) -> list[int]:
         return []
     first, last = min(_steady(canvas, moving)), max(_steady(canvas, moving))
     clean = ((level == 0) | ~canvas.work()).nonzero().flatten().tolist()  # given, or tied to what is done
-    seen = {*range(max(0, first - PAST), last + 1), *(i for i in clean if last < i <= last + AHEAD), *moving}
+    near = [i for i in (*clean, *moving) if last < i <= last + AHEAD]  # of tied frames far off only the first is drawn
+    seen = {*range(max(0, first - PAST), last + 1), *near}
     return sorted(seen | {i for i, role in enumerate(canvas.roles.tolist()) if role == REFERENCE})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from misora.model.weights import Weights
 from misora.render.cut import Shot
 from misora.render.footage import Footage, Notice, feathered, fitted, mask_to_native, to_native
 from misora.render.parts import Part, Role, cast
-from misora.render.request import FRAME_RATE, Request
+from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 LOOKED_AT = 13  # native frames of a reference: one S and three G
 TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
@@ -31,6 +32,7 @@ class Work:
     prompts: tuple[str, ...]
     shots: tuple[Shot, ...]
     rate: float  # delivered frames per second
+    run_in: int = 0  # latent frames in front that are no part of the clip
 
 
 def compose(request: Request, weights: Weights) -> Work:
@@ -50,10 +52,23 @@ def compose(request: Request, weights: Weights) -> Work:
         card = prompts.index(request.prompt if role.part.prompt is None else role.part.prompt)
         pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
     canvas = fills.join(*pieces)
-    canvas = fills.loop(canvas) if request.loop else canvas
+    run_in = 0
+    if request.loop:
+        canvas, run_in = _closed(canvas, parts[0], request, weights)
     for shown in request.references:
         canvas = fills.reference(canvas, _reference(shown, request, weights))
-    return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate)), rate=rate)
+    skip = pixel_frames(fills.RUN_IN[:run_in])
+    return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate, skip)), rate=rate, run_in=run_in)
+
+
+def _closed(canvas: Canvas, first: Part, request: Request, weights: Weights) -> tuple[Canvas, int]:
+    """The canvas closed into a ring, on the clip's own first frame where that is given; how many frames of it are a run-in."""
+    if first.clip is None:
+        return fills.loop(canvas), len(fills.RUN_IN)
+    if bool((canvas.level[:, 0] > 0).any()):
+        return fills.loop(canvas), 0
+    again = fills.given(encode(to_native(first.clip, request.native(), range(1)), "S", weights), "S")
+    return fills.loop(canvas, again), 0
 
 
 def _kept(role: Role, request: Request, weights: Weights) -> Role:
@@ -136,23 +151,36 @@ def _reference(shown: Footage, request: Request, weights: Weights) -> Canvas:
     return fills.given(encode(pixels, kinds, weights), kinds)
 
 
-def _shots(roles: list[Role], request: Request, weights: Weights, rate: float) -> list[Shot]:
-    """What is delivered of each part."""
-    shots: list[Shot] = []
-    clock = 0.0  # seconds shown so far
-    for i, role in enumerate(roles):
-        start, clock = round(clock * rate), clock + role.seconds
-        count = max(1, round(clock * rate) - start)
-        clip = role.part.clip
-        if clip is None:
-            after = roles[i + 1] if i + 1 < len(roles) else None
-            arrives = _arrival(after, request, weights) if after and after.part.given else (None, None)
-            shots.append(Shot(count=count, drawn=role.count, skip=role.skip, arrives=arrives[0], arrives_at=arrives[1]))
-        elif role.part.given:
-            shots.append(Shot(count=len(clip.frames), drawn=role.count, own=clip.frames))
-        else:
-            shots.append(Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, mask=_soft(role.part, clip)))
-    return shots
+def _shots(roles: list[Role], request: Request, weights: Weights, rate: float, skip: int) -> Iterator[Shot]:
+    """What is delivered of each part; stretches to be invented that follow each other are one shot. ``skip``: of the ring's run-in."""
+    clock, done = 0.0, 0  # seconds shown and roles passed so far
+    ring = [dataclasses.replace(roles[0], frames=range(1))] if request.loop and roles[0].part.clip else []
+    for invented, group in itertools.groupby(roles, key=lambda role: role.part.clip is None):
+        members = list(group)
+        start, clock, done = round(clock * rate), clock + sum(role.seconds for role in members), done + len(members)
+        if invented:
+            count, drawn = max(1, round(clock * rate) - start), sum(role.count for role in members)
+            pace = drawn / (NATIVE_RATE * sum(role.seconds for role in members)) if members[-1].fixed else 1.0
+            after = (
+                next((role for role in roles[done : done + 1] if role.part.given), None) if done < len(roles) else next(iter(ring), None)
+            )
+            seen, at = _arrival(after, request, weights) if after else (None, None)
+            first = members[0]
+            yield Shot(count=count, drawn=drawn, skip=skip + first.skip, arrives=seen, arrives_at=at, pace=pace, cut=first.part.cut)
+        for role in () if invented else members:
+            yield _own_shot(role)
+
+
+def _own_shot(role: Role) -> Shot:
+    """What is delivered of a clip, as it was brought or reworked."""
+    part, clip = role.part, role.part.clip
+    assert clip
+    if part.given:
+        return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames)
+    if part.span and part.mask is None:
+        first, last = (min(round(second * clip.rate), len(clip.frames)) for second in part.span)
+        return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, span=(first, last))
+    return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, mask=_soft(part, clip))
 
 
 def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Tensor]:

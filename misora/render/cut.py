@@ -1,4 +1,4 @@
-"""A finished video made of shots: what was brought stays, what was drawn is painted, seams fade; it knows nothing of networks."""
+"""A finished video made of shots: what was brought stays, what was drawn is painted; it knows nothing of networks."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import dataclasses
 import itertools
 import json
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from misora.media.write import IMAGES, write_image, write_video
 from misora.render.footage import write_latents
 from misora.render.request import FRAME_RATE, NATIVE_RATE
 from misora.render.seal import sealed
+from misora.render.seams import blend, faded, recut
 from misora.render.video import Video, deliver
 
 if TYPE_CHECKING:
     from misora.render.native import Native
-
-FADE = 12  # delivered frames over which what the autoencoder lost of given frames fades out of drawn ones beside them
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shot:
     """A stretch of the video: ``count`` delivered frames, for which ``drawn`` native frames come after ``skip`` that are not used.
 
-    ``own`` [count, h, w, 3] is shown instead of what is drawn or, with a ``mask`` [count or 1, h, w] in 0..1, around it.
-    ``arrives`` [3, h, w] is how the network sees the first frame of the given shot that follows a drawn one.
+    ``own`` [count, h, w, 3] is shown instead of what is drawn or, with a ``mask`` [count or 1, h, w] in 0..1 or a ``span`` of frame
+    numbers, around it. ``arrives`` [3, h, w] is how the network sees the given frame that follows a drawn shot, ``arrives_at`` [h, w, 3]
+    that frame itself. ``pace``: how much faster than it was drawn it is shown, where its length is fixed at both ends.
     """
 
     count: int
@@ -38,8 +38,34 @@ class Shot:
     skip: int = 0
     own: Tensor | None = None
     mask: Tensor | None = None
+    span: tuple[int, int] | None = None
     arrives: Tensor | None = None
-    arrives_at: Tensor | None = None  # [h, w, 3]: that frame itself
+    arrives_at: Tensor | None = None
+    pace: float = 1.0
+    cut: bool = False  # whether it has nothing to do with what was before
+
+    @property
+    def given(self) -> bool:
+        """Whether nothing that is drawn is shown."""
+        return self.own is not None and self.mask is None and self.span is None
+
+
+class Ahead:
+    """An iterator of native frames that lets one look at the next without taking it."""
+
+    def __init__(self, frames: Iterable[Tensor]) -> None:
+        self.frames, self.held = iter(frames), list[Tensor]()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
+
+    def __next__(self) -> Tensor:
+        return self.held.pop() if self.held else next(self.frames)
+
+    def peek(self) -> list[Tensor]:
+        """The next frame, if there is one."""
+        self.held = self.held or list(itertools.islice(self.frames, 1))
+        return self.held
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,44 +83,46 @@ class Cut(Video):
 
     def stream(self) -> Iterator[Tensor]:
         """The delivered frames [h, w, 3] uint8 RGB one by one, each made only when its turn comes."""
-        native = iter(self.native)
-        first = list(itertools.islice(native, 1))
-        native = itertools.chain(first, native)
+        native, opening = Ahead(self.native), list[Tensor]()
         before: tuple[Tensor, Tensor] | None = None  # the last given frame, and how the network sees it
         for shot in self.shots:
-            for _ in itertools.islice(native, shot.skip):
-                pass
-            drawn: Iterator[Tensor] = itertools.islice(native, shot.drawn)
-            if shot is self.shots[-1]:  # what the last half-way frame moves towards
-                drawn = itertools.chain(drawn, first if self.request.loop else itertools.islice(native, 1))
-            if shot.own is not None and shot.mask is None:
-                seen = list(drawn)[-1:]
+            lead = deque(itertools.islice(native, shot.skip), maxlen=1)
+            opening = opening or (list(native.peek()) if self.request.loop else [])
+            drawn = itertools.islice(native, shot.drawn)
+            if shot.own is not None and shot.given:
+                seen = deque(drawn, maxlen=1)
                 yield from shot.own
                 place = round((math.ceil(len(shot.own) * NATIVE_RATE / self.rate - 1e-6) - 1) * self.rate / NATIVE_RATE)
                 before = (shot.own[min(place, len(shot.own) - 1)], seen[0]) if seen else None
             else:
-                yield from self._drawn(shot, drawn, before)
+                yield from self._shown(shot, itertools.chain(drawn, self._after(shot, native, opening)), list(lead), before)
                 before = None
             for _ in drawn:
                 pass
 
-    def _drawn(self, shot: Shot, drawn: Iterator[Tensor], before: tuple[Tensor, Tensor] | None) -> Iterator[Tensor]:
-        lead = [before[1]] if before else []
+    def _after(self, shot: Shot, native: Ahead, opening: list[Tensor]) -> Iterator[Tensor]:
+        """The native frame that follows a drawn shot: what its last half-way frame moves towards."""
+        if shot.arrives is not None:
+            yield shot.arrives
+        else:
+            yield from opening if self.request.loop and shot is self.shots[-1] else native.peek()
+
+    def _shown(self, shot: Shot, drawn: Iterator[Tensor], lead: list[Tensor], before: tuple[Tensor, Tensor] | None) -> Iterator[Tensor]:
+        """The delivered frames of a shot of which something is drawn; ``lead``: the native frame before it, where it is known."""
+        lead, before = ([], None) if shot.cut else ([before[1]] if before else lead, before)
         frames = self._painted(itertools.chain(lead, drawn), shot.drawn + len(lead))
-        left = torch.zeros(())
-        if before:
-            left = before[0].float() - next(frames).float()  # h w 3
-            next(frames)
-        coming = torch.zeros(())
-        if shot.arrives is not None and shot.arrives_at is not None:
-            coming = shot.arrives_at.float() - next(self._painted([shot.arrives], 1)).float()  # h w 3
-        for k, frame in enumerate(at_rate(frames, FRAME_RATE, self.rate, shot.count)):
-            out, back = max(0.0, 1 - (k + 1) / (FADE + 1)), max(0.0, 1 - (shot.count - k) / (FADE + 1))
-            if out * left.numel() > 1e-6 or back * coming.numel() > 1e-6:
-                frame = (frame + out * left + back * coming).round().clamp(0, 255).to(torch.uint8)
-            if shot.own is not None and shot.mask is not None:
-                frame = blend(shot.own[k], frame, shot.mask[min(k, len(shot.mask) - 1)])
-            yield frame
+        lost = [next(frames) for _ in range(2 * len(lead))][:1]  # the lead, which is only looked at, and what is half-way from it
+        timed = at_rate(frames, FRAME_RATE * shot.pace, self.rate, shot.count, start=0.5 if shot.pace != 1 else 0.0)
+        if shot.own is None:
+            left = before[0] - lost[0].float() if before else None  # h w 3
+            arrives = self._painted([shot.arrives], 1) if shot.arrives is not None else iter(())
+            coming = [shot.arrives_at - seen.float() for seen in itertools.islice(arrives, 1) if shot.arrives_at is not None]
+            yield from faded(timed, shot.count, self.rate, left=left, coming=coming[0] if coming else None)
+        elif shot.span is not None:
+            yield from recut(timed, shot.own, shot.span, self.rate, ring=self.request.loop)
+        elif shot.mask is not None:
+            for k, frame in enumerate(timed):
+                yield blend(shot.own[k], frame, shot.mask[min(k, len(shot.mask) - 1)])
 
     def _painted(self, native: Iterable[Tensor], count: int) -> Iterator[Tensor]:
         return deliver(native, self.painter, size=self.request.delivered(), count=round(count * FRAME_RATE / NATIVE_RATE))
@@ -127,24 +155,19 @@ class Cut(Video):
 
     def save_latents(self, path: str | Path) -> Path | None:
         """Beside the saved ``path``, what it was drawn from, so that `misora extend` can go on without a loss; None where it was edited."""
-        if self.source is None or len(self.shots) != 1 or self.shots[0].own is not None or len(self.source.latents) < 2:
+        if self.source is None or len(self.shots) != 1 or self.shots[0].own is not None or self.shots[0].pace != 1:
+            return None
+        if len(self.source.latents) < 2:
             return None
         latents, kinds, code = self.source.kept()
         return write_latents(Path(path), latents, kinds, code=code, frames=self.shots[0].count)
 
 
-def at_rate(frames: Iterable[Tensor], rate: float, wanted: float, count: int) -> Iterator[Tensor]:
-    """``count`` of the frames, which come at ``rate``, as they are seen at ``wanted`` per second; the last one stays."""
+def at_rate(frames: Iterable[Tensor], rate: float, wanted: float, count: int, *, start: float = 0.0) -> Iterator[Tensor]:
+    """``count`` of the frames, which come at ``rate``, as seen at ``wanted`` per second from number ``start`` on; the last stays."""
     source, place, frame = iter(frames), -1, None
     for k in range(count):
-        while place < int(k * rate / wanted + 1e-6):
+        while place < int(k * rate / wanted + start + 1e-6):
             frame, place = next(source, frame), place + 1
         if frame is not None:
             yield frame
-
-
-def blend(own: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:
-    """``drawn`` [h, w, 3] where the mask [h, w] is 1, ``own`` where it is 0: there to the bit."""
-    share = mask[:, :, None]  # h w 1
-    mixed = own + (drawn.float() - own) * share  # h w 3
-    return torch.where(share > 0, mixed.round().clamp(0, 255).to(torch.uint8), own)

@@ -51,8 +51,9 @@ class Native:
             yield latent.to(self.weights.dtype)
 
     def kept(self) -> tuple[Tensor, str, str]:
-        """The latents that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
-        return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], self.weights.autoencoder.code()
+        """The latents of the clip that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
+        run_in = self.work.run_in
+        return torch.stack(self.latents[run_in:], 2), self.kinds[run_in : len(self.latents)], self.weights.autoencoder.code()
 
 
 @contextlib.contextmanager

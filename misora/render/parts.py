@@ -66,6 +66,7 @@ class Role:
     frames: range = range(0)  # of the clip, at the native rate; none where the part is invented
     skip: int = 0  # drawn native frames at its start that are not shown
     seconds: float = 0.0  # what is shown of it; 0: one frame
+    fixed: bool = False  # whether what follows is given: all that is drawn is then shown within those seconds
     kept: bool = False  # whether the clip's own latents are used
 
     @property
@@ -73,6 +74,8 @@ class Role:
         """Drawn native frames that it has after those it skips, and needs."""
         if self.frames:
             return len(self.frames)
+        if self.fixed:
+            return pixel_frames(self.kinds)
         return min(native_frames(self.seconds), pixel_frames(self.kinds) - self.skip)
 
 
@@ -82,7 +85,8 @@ def native_frames(seconds: float) -> int:
 
 
 def cast(parts: Sequence[Part], *, loop: bool = False) -> list[Role]:
-    """The place of every part. An invented stretch ends where its seconds do, to the nearest latent frame; at the clip's ends exactly."""
+    """The place of every part. An invented stretch ends where its seconds do: exactly at the clip's ends and before what is given, else to
+    the nearest latent frame. A ring of invented parts is of G alone: ``fills.loop`` gives it its start."""
     roles: list[Role] = []
     late = 0.0  # native frames by which the parts so far are shorter than they were asked to be
     for i, part in enumerate(parts):
@@ -93,7 +97,9 @@ def cast(parts: Sequence[Part], *, loop: bool = False) -> list[Role]:
             roles.append(_leading_role(part))
         else:
             late += part.seconds * NATIVE_RATE
-            roles.append(_invented_role(part, late, fresh=part.cut or first, last=last))
+            fixed = parts[i + 1].given if i + 1 < len(parts) else loop
+            fresh = part.cut or (first and not loop)
+            roles.append(_invented_role(part, late, fresh=fresh, last=last, fixed=fixed, least=2 if loop and len(parts) == 1 else 1))
             late -= roles[-1].seconds * NATIVE_RATE
     return roles
 
@@ -101,6 +107,9 @@ def cast(parts: Sequence[Part], *, loop: bool = False) -> list[Role]:
 def _given_role(part: Part, clip: Footage, *, first: bool, last: bool) -> Role:
     """All of a clip that is reworked or stands in the middle; of one at an end, what its neighbour can see."""
     whole = clip.native_frames()
+    if part.span and part.span[0] * NATIVE_RATE > (whole - 1) % 4 + 1 - 1e-6:  # room for what is too much in front of the span
+        groups, singles = divmod(whole - 1, 4)
+        return Role(part=part, kinds="S" * (1 + singles) + "G" * groups, frames=range(whole), seconds=clip.seconds)
     if not part.given:
         groups = -((1 - whole) // 4)
         return Role(part=part, kinds="S" + "G" * groups, frames=range(1 + 4 * groups), seconds=clip.seconds)
@@ -118,7 +127,10 @@ def _leading_role(part: Part) -> Role:
     return Role(part=part, kinds=kinds, skip=pixel_frames(kinds) - needed, seconds=part.seconds)
 
 
-def _invented_role(part: Part, frames: float, *, fresh: bool, last: bool) -> Role:
+def _invented_role(part: Part, frames: float, *, fresh: bool, last: bool, fixed: bool, least: int) -> Role:
+    if fixed:
+        groups = max(least, math.ceil((frames - fresh) / 4 - 1e-6))
+        return Role(part=part, kinds="S" * fresh + "G" * groups, seconds=max(frames, 0.0) / NATIVE_RATE, fixed=True)
     if last:
         needed = max(native_frames(part.seconds), native_frames(frames / NATIVE_RATE))
         return Role(part=part, kinds="S" * fresh + "G" * math.ceil((needed - fresh) / 4), seconds=max(frames, 0.0) / NATIVE_RATE)

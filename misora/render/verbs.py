@@ -18,7 +18,7 @@ from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 IMAGE = 1 / NATIVE_RATE  # seconds that a given image stands
 STRENGTHS = {"subtle": 0.4, "mild": 0.6, "strong": 0.85}
-OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first frame
+OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first moment
 FULL = 0.8  # strength of a full overlap
 
 
@@ -48,9 +48,19 @@ def loop(request: Request, clip: Footage | None = None, overlap: str = "normal")
         return dataclasses.replace(request, loop=True)
     if clip.seconds < 2 * IMAGE:
         raise UsageError(f"{clip.name} is a picture; animate it first, or give a clip to loop.")
+    start = (1 + (clip.native_frames() - 1) % 4) * IMAGE  # whole groups of frames are left
+    if overlap == "full" and start < clip.seconds:
+        return dataclasses.replace(request, parts=(Part(clip=clip, strength=FULL, span=(start, clip.seconds)),), loop=True)
     anew = OVERLAPS[overlap] if 0 < OVERLAPS[overlap] < clip.seconds - IMAGE else clip.seconds - IMAGE
-    part = Part(clip=clip, strength=FULL if overlap == "full" else 1.0, span=(clip.seconds - anew, clip.seconds))
-    return dataclasses.replace(request, parts=(part,), loop=True)
+    return dataclasses.replace(request, parts=_recut(clip, clip.seconds - anew, clip.seconds), loop=True)
+
+
+def _recut(clip: Footage, start: float, stop: float) -> tuple[Part, ...]:
+    """The clip with what lies between two seconds invented anew."""
+    first, last = round(start * clip.rate), round(stop * clip.rate)
+    head, tail = (dataclasses.replace(clip, frames=frames, latents=None) for frames in (clip.frames[:first], clip.frames[last:]))
+    anew = Part(seconds=(last - first) / clip.rate)
+    return (*([Part(clip=head)] if first else []), anew, *([Part(clip=tail)] if last < len(clip.frames) else []))
 
 
 def remix(request: Request, clip: Footage, strength: float | str = "mild") -> Request:
@@ -85,11 +95,21 @@ def inpaint(
         raise UsageError("Nothing says what to change; give --mask FILE, --box x,y,w,h, or --from and --to.")
     if box is not None:
         mask = box_mask(box, clip.size)
+    part = Part(clip=clip, strength=strength, span=span)
+    part.check()
+    if span is not None and mask is None and strength == 1 and _divides(clip, *span):
+        return dataclasses.replace(request, parts=_recut(clip, *span))
     size = request.delivered() if request.size or request.aspect else dataclasses.replace(request, parts=(Part(clip=clip),)).delivered()
     if mask is not None and tuple(mask.shape[1:]) != size:
         picture = (mask.clamp(0, 1) * 255).to(torch.uint8)[..., None].expand(-1, -1, -1, 3)  # t h w 3
         mask = (fitted(Footage(frames=picture, name="the mask"), size).frames[..., 0] > 127).float()  # t h w
-    return dataclasses.replace(request, parts=(Part(clip=clip, strength=strength, mask=mask, span=span),))
+    return dataclasses.replace(request, parts=(dataclasses.replace(part, mask=mask),))
+
+
+def _divides(clip: Footage, start: float, stop: float) -> bool:
+    """Whether something is left beside a span, and on each side either nothing or at least a frame of the network's."""
+    sides = (start, max(0.0, clip.seconds - stop))
+    return any(round(side * clip.rate) for side in sides) and all(round(side * clip.rate) == 0 or side >= IMAGE - 1e-6 for side in sides)
 
 
 def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:

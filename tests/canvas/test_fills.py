@@ -33,6 +33,7 @@ def test_each_verb_has_its_noise_map() -> None:
         "extend backward": (fills.extend_backward(one, "SGG"), "1 1 1 | 0 0"),
         "connect": (fills.connect(one, two, "GG"), "0 0 1 1 | 0 0"),
         "loop": (fills.loop(text("SGG")), "[1] 1 1 | [1]"),
+        "loop of whole groups": (fills.loop(text("GGG")), "1 [1] [1] 1 [1] [1]"),
         "loop of a clip": (fills.loop_clip(clip("SGGG"), 2), "0 0 1 1 | 0"),
         "loop of a clip, reworked": (fills.loop_clip(clip("SGGG"), 3, 0.75), "0 .75 .75 .75 | 0"),
         "remix": (fills.remix(clip("SGG"), 0.5), ".5 .5 .5"),

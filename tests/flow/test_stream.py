@@ -12,6 +12,7 @@ from misora.canvas import fills
 from misora.canvas.canvas import Canvas
 from misora.flow import stream as streaming
 from misora.flow.generate import Sampling, generate
+from misora.flow.schedule import schedule
 from misora.flow.stream import sliding, stream
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
@@ -96,6 +97,14 @@ def test_tied_frames_become_the_same_picture(network: Transformer) -> None:
     ):
         assert torch.equal(made[:, :, 0], made[:, :, -1]) and made.isfinite().all()
         assert not torch.equal(made[:, :, 1], made[:, :, 2])
+
+
+def test_a_ring_of_groups_repeats_and_is_drawn_once(network: Transformer) -> None:
+    canvas, how = fills.loop(_text("G" * 12)), Sampling(steps=3, lag=1.0)
+    for made in (_streamed(network, canvas, how), generate(network, canvas, TEXT, NOTHING, how)):
+        assert torch.equal(made[:, :, 1:3], made[:, :, -2:]) and made.isfinite().all()
+    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag)
+    assert 13 not in sliding(canvas, levels[1], levels[2]), "the far end of the ring is not looked at while its twin is drawn"
 
 
 def test_shifting_all_times_changes_nothing(network: Transformer) -> None:

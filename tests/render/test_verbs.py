@@ -69,15 +69,33 @@ def test_connecting_keeps_both_clips(engine: Misora) -> None:
         made = frames_of(engine.connect(one, other, "a ball", seconds=0.7, **WISHES))
     assert torch.equal(made[:26], one.frames)
     there = frames_of(engine.connect(one, footage(40, seed=1), "a ball", seconds=0.7, **WISHES))
-    assert torch.equal(there[-40:], footage(40, seed=1).frames)
+    assert torch.equal(there[-40:], footage(40, seed=1).frames) and len(there) == 26 + 17 + 40, "exactly as long as was asked"
 
 
-def test_a_seam_is_softer_than_without_its_fade(engine: Misora, monkeypatch: pytest.MonkeyPatch) -> None:
+SEAMS: list[tuple[str, Any, list[tuple[int, int]]]] = [
+    ("extend", {"seconds": 0.5}, [(24, 23)]),
+    ("loop", {"overlap": "short"}, [(12, 11), (-1, 0)]),
+    ("loop", {"overlap": "full"}, [(8, 7), (-1, 0)]),
+    ("inpaint", {"span": (0.25, 0.75)}, [(6, 5), (17, 18)]),
+    ("inpaint", {"span": (0.25, 0.75), "strength": 0.6}, [(6, 5), (17, 18)]),
+]
+
+
+@pytest.mark.parametrize(("verb", "wishes", "seams"), SEAMS, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_seam_is_softer_than_without_its_fade(
+    engine: Misora, monkeypatch: pytest.MonkeyPatch, verb: str, wishes: Any, seams: list[tuple[int, int]]
+) -> None:
     clip = dataclasses.replace(footage(24), frames=footage(1).frames.expand(24, -1, -1, -1))
-    soft = frames_of(engine.extend(clip, "a ball", seconds=0.5, **WISHES)).float()
-    monkeypatch.setattr("misora.render.cut.FADE", 0)
-    hard = frames_of(engine.extend(clip, "a ball", seconds=0.5, **WISHES)).float()
-    assert (soft[24] - soft[23]).abs().mean() < 0.5 * (hard[24] - hard[23]).abs().mean()
+
+    def made() -> Tensor:
+        asked = ("a ball", clip) if verb == "loop" else (clip, "a ball")
+        return frames_of(getattr(engine, verb)(*asked, **wishes, **WISHES)).float()
+
+    soft = made()
+    monkeypatch.setattr("misora.render.seams.FADE", 0)
+    hard = made()
+    for drawn, given in seams:
+        assert (soft[drawn] - soft[given]).abs().mean() < 0.5 * (hard[drawn] - hard[given]).abs().mean()
 
 
 def test_remix_at_zero_is_the_clip_and_at_one_forgets_it(engine: Misora) -> None:
@@ -103,17 +121,32 @@ def test_a_recut_changes_only_its_seconds(engine: Misora) -> None:
     made = frames_of(engine.inpaint(clip, "a ball", span=(0.5, 1.0), **WISHES))
     assert torch.equal(made[:12], clip.frames[:12]) and torch.equal(made[24:], clip.frames[24:])
     assert not torch.equal(made[12:24], clip.frames[12:24])
+    odd = frames_of(engine.inpaint(clip, "a ball", span=(0.35, 1.2), **WISHES))
+    assert len(odd) == 48 and torch.equal(odd[:8], clip.frames[:8]) and torch.equal(odd[29:], clip.frames[29:])
+    whole = frames_of(engine.inpaint(clip, "a ball", span=(0.0, 2.0), **WISHES))
+    assert len(whole) == 48 and (whole != clip.frames).any(3).any(2).any(1).all()
+
+
+@pytest.mark.parametrize("seconds", [4.0, 1.0, 0.7, 0.3])
+def test_a_loop_lasts_as_long_as_was_asked_and_closes(engine: Misora, seconds: float) -> None:
+    video = engine.loop("a ball", seconds=seconds, size="64x64", **WISHES)
+    assert len(frames_of(video)) == round(24 * seconds) and video.seconds == pytest.approx(seconds, abs=1 / 48)
+    assert video.source
+    latents, kinds = video.source.latents, video.source.kinds
+    pieces = list(engine.weights.autoencoder.decode_stream([*latents, *latents[3:5]], kinds + "GG"))  # 1 3 1|4 h w each
+    for next_one, first in zip(pieces[-2:], pieces[3:5], strict=True):
+        assert torch.allclose(next_one, first, atol=1e-3), "what would come next is its beginning"
 
 
 def test_a_loop_ties_its_ends_and_a_clips_loop_keeps_its_beginning(engine: Misora) -> None:
     video = engine.loop("a ball", seconds=1.0, size="112x64", **WISHES)
     work = compose(video.request, engine.weights)
-    assert work.canvas.tied == ((0, len(work.canvas.kinds) - 1),) and len(frames_of(video)) == round(video.seconds * 24)
+    assert work.canvas.kinds == "SGG" + "GGG" and work.canvas.tied == ((1, 4), (2, 5)) and len(frames_of(video)) == 24
     clip = footage(48)
     made = frames_of(engine.loop("a ball", clip, overlap="short", **WISHES))
     assert len(made) == 48 and torch.equal(made[:36], clip.frames[:36]) and not torch.equal(made[36:], clip.frames[36:])
     full = frames_of(engine.loop("a ball", clip, overlap="full", **WISHES))
-    assert torch.equal(full[:2], clip.frames[:2])
+    assert torch.equal(full[:2], clip.frames[:2]) and not torch.equal(full[8:], clip.frames[8:])
 
 
 def test_a_one_card_storyboard_is_text_to_video(engine: Misora) -> None:
@@ -130,7 +163,7 @@ def test_cards_rule_their_own_spans_and_compose(engine: Misora, tmp_path: Path) 
     work = compose(video.request, engine.weights)
     assert work.prompts == ("a red ball", "a blue cube")
     assert work.canvas.cards.tolist() == [0, 0, 0, 0, 1, 1, 1, 1] and work.canvas.level[0, 0].max() == 0 == work.canvas.level[0, -1].max()
-    assert torch.equal(frames_of(video)[0], load_image(tmp_path / "a.png").frames[0])
+    assert torch.equal(frames_of(video)[0], load_image(tmp_path / "a.png").frames[0]) and len(frames_of(video)) == 48
     cut = [{"prompt": "a", "start": 0, "end": 1}, {"prompt": "b", "start": 1, "end": 2, "cut": True}]
     board = read_board({"cards": cut}, lambda prompt, seconds: Request(prompt=prompt, seconds=seconds))
     assert "".join(role.kinds for role in cast(board.parts)) == "SGGGSGGG"
@@ -177,6 +210,8 @@ def test_frames_at_another_rate_keep_their_time() -> None:
     frames = [torch.tensor(i) for i in range(24)]
     assert [int(f) for f in at_rate(frames, 24, 12, 12)] == list(range(0, 24, 2))
     assert [int(f) for f in at_rate(frames[:3], 24, 48, 8)] == [0, 0, 1, 1, 2, 2, 2, 2]
+    quick = [int(f) for f in at_rate(frames, 24 * 24 / 21, 24, 21, start=0.5)]
+    assert len(quick) == 21 and quick[0] == 0 and quick[-1] == 23 and max(b - a for a, b in zip(quick, quick[1:], strict=False)) == 2
 
 
 def test_what_the_network_sees_of_a_picture_is_where_delivery_puts_it() -> None:
