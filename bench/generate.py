@@ -1,8 +1,9 @@
-"""Seconds from a prompt to a file: cold, warm, stage by stage, with peak memory, beside the machine's own matrix product in the same run.
+"""Seconds from a prompt to a file: cold, with peak memory, and warm, beside the machine's own matrix product in the same run.
 
     python -m bench.generate [--model NAME|FOLDER] [--runs 3] [--prompt TEXT]
 
-Cold is the whole command in a new process; warm is a second request to networks in memory. It knows nothing of how good a clip is.
+Cold is the whole command in a new process; warm is a second request to networks in memory, which `misora bench` splits into its stages.
+It knows nothing of how good a clip is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 
 import misora
-from bench.transformer import gemm_peak
+from misora.cli.measure import gemm_peak
 from misora.render.engine import Misora
 
 PROMPT = "a red ball bounces on a wooden floor"
@@ -35,22 +36,11 @@ def cold(prompt: str, model: str, out: Path) -> tuple[float, float]:
     return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
 
 
-def warm(engine: Misora, prompt: str, out: Path) -> dict[str, float]:
-    """Wall seconds of each stage of one request, in the order in which they end."""
-    stages: dict[str, float] = {}
-    last = time.perf_counter()
-
-    def lap(stage: str, *_: int) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        stages[stage] = stages.get(stage, 0.0) + now - last
-        last = now
-
-    video = engine.generate(prompt, seed=0, progress=lap)
-    lap("decoding")
-    video.save(out)
-    lap("writing")
-    return stages
+def warm(engine: Misora, prompt: str, out: Path) -> float:
+    """Wall seconds of one request to networks in memory."""
+    start = time.perf_counter()
+    engine.generate(prompt, seed=0).save(out)
+    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -65,12 +55,10 @@ def main() -> None:
         colds = [cold(options.prompt, options.model, out) for _ in range(options.runs)]
         engine = misora.load(options.model)
         warm(engine, options.prompt, out)  # the first request warms caches up
-        laps = [warm(engine, options.prompt, out) for _ in range(options.runs)]
+        warms = [warm(engine, options.prompt, out) for _ in range(options.runs)]
     peak = gemm_peak()
     print(f"cold  {statistics.median(seconds for seconds, _ in colds):6.2f} s   peak memory {max(memory for _, memory in colds):.2f} GB")
-    print(f"warm  {statistics.median(sum(lap.values()) for lap in laps):6.2f} s")
-    for stage in laps[0]:
-        print(f"      {statistics.median(lap[stage] for lap in laps):6.2f} s  {stage}")
+    print(f"warm  {statistics.median(warms):6.2f} s")
     print(f"matrix product beside it: {peak / 1e12:.2f} TFLOP/s")
 
 

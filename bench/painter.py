@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.transformer import gemm_peak
+from misora.cli.measure import gemm_peak
 from misora.media.write import write_image, write_video
 from misora.model.painter import Painter
 from misora.model.weights import fast_dtype, folder_of, load_autoencoder, load_painter

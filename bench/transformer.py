@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from misora.canvas.canvas import PATCH
+from misora.cli.measure import gemm_peak
 from misora.data.loader import Batch, Loader
 from misora.model.sizes import SIZES
 from misora.model.text import TextConfig, TextEncoder
@@ -49,17 +50,6 @@ class RandomLatents(Loader):
         """The same latents at every step."""
         captions = [CAPTION] * len(range(self.whole)[part])
         return Batch(latents=self.latents[part], labels=self.labels[part], kinds=self.kinds, captions=captions, part=part, whole=self.whole)
-
-
-def gemm_peak(seconds: float = 1.0, side: int = 2048) -> float:
-    """bf16 FLOP/s of a square matrix product in this process."""
-    a = torch.randn(side, side, dtype=torch.bfloat16)  # side side
-    a @ a
-    started, rounds = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        a @ a
-        rounds += 1
-    return rounds * 2 * side**3 / (time.perf_counter() - started)
 
 
 def measure(rank: int, options: argparse.Namespace) -> None:

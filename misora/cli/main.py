@@ -11,6 +11,7 @@ import misora
 from misora.cli import (
     animate,
     backup,
+    bench,
     connect,
     environment,
     evals,
@@ -34,7 +35,7 @@ from misora.cli import (
 from misora.client.errors import MisoraError, UsageError
 
 DRAWING = (generate, image, animate, extend, connect, loop, remix, inpaint, storyboard, simulate)
-VERBS = (*DRAWING, serve, worker, keys, backup, verify, policy, train, world, evals, models)
+VERBS = (*DRAWING, serve, worker, keys, backup, verify, policy, train, world, evals, bench, models)
 INTERRUPTED = 130
 
 
