@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from bench.postgres import postgres
 from misora.client.errors import ServerError
 from misora.client.http import Client
 
@@ -129,23 +129,6 @@ def _check_file(client: Client, name: str, data: Path, found: dict[str, int]) ->
     found["finished twice"] += len(whole) != 1
 
 
-@contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL of our own on a socket in ``folder``; its address."""
-    data = folder / "postgres"
-    subprocess.run(["initdb", "-D", str(data), "-U", "misora", "-A", "trust"], check=True, capture_output=True)
-    process = subprocess.Popen(["postgres", "-D", str(data), "-k", str(folder), "-h", "", "-p", "5499"], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            if subprocess.run(["pg_isready", "-h", str(folder), "-p", "5499"], capture_output=True, check=False).returncode == 0:
-                break
-            time.sleep(0.2)
-        yield f"postgresql://misora@/postgres?host={folder}&port=5499"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def main() -> None:
     """Run and print one line of JSON; the exit code is 1 when anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -158,7 +141,7 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="misora-faults-"))
-    with postgres(folder) if args.postgres else contextlib.nullcontext() as db:
+    with postgres() if args.postgres else contextlib.nullcontext() as db:
         found = run(args, folder, db)
     shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(found))

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from misora.media.read import read_video
+from misora.trust.coding import payload_of
 from misora.trust.detect import align, detect, fold, residues
-from misora.trust.watermark import CELL, TILE, marked, payload_of, tile_of
+from misora.trust.watermark import CELL, TILE, marked, tile_of
 
 KEY = bytes(range(32))
 SIZES = {"704x384": (384, 704), "1280x720": (720, 1280)}

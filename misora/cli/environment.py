@@ -25,6 +25,11 @@ def enhance_key() -> str:
     return os.environ.get("MISORA_ENHANCE_KEY", "")
 
 
+def moderation_key() -> str:
+    """The key for the server that ``--moderation-url`` names, ``MISORA_MODERATION_KEY``; empty where it needs none."""
+    return os.environ.get("MISORA_MODERATION_KEY", "")
+
+
 def keep_memory() -> None:
     """Start this very command again, once, with ``KEEP_MEMORY``; only glibc reads it, and only when a process starts."""
     if sys.platform == "linux" and not KEEP_MEMORY.keys() & os.environ.keys():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misora.cli import serving
 from misora.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from misora.server.settings import Settings
 
 ACTIONS = {
     "revoke": "end a key, or a whole group, with its jobs and links; for good",
@@ -53,18 +56,20 @@ def run(args: argparse.Namespace) -> None:
         elif args.action == "list":
             _show(keys.listing(store), as_json=args.json)
         else:
-            _end(store, args)
+            _end(store, args, settings)
     finally:
         store.close()
 
 
-def _end(store: Any, args: argparse.Namespace) -> None:
+def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
     from misora.server.accounts import keys
+    from misora.server.backup import remember
 
     if (args.id is None) == (args.group is None):
         raise UsageError("Name one key by its id, or a --group; `misora keys list` shows them.")
     if args.action == "revoke":
         ended = keys.revoke(store, key_id=args.id, cohort=args.group, actor="operator")
+        remember(settings.data, [{"key": each} for each in ended])
     else:
         ended = keys.change(store, STATES[args.action], key_id=args.id, cohort=args.group, actor="operator")
     if not ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -66,11 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.computes:
                 environment.keep_memory()
         args.run(args)
+        sys.stdout.flush()
     except MisoraError as error:
         if environment.debugging():
             raise
         print(f"misora: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever reads our output has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("misora: stopped; nothing was written.", file=sys.stderr)
         return INTERRUPTED

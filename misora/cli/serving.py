@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from misora.cli.environment import moderation_key
 from misora.client.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from misora.server.settings import Settings
 
 DATA = Path("misora-data")
+WORK = ("plans", "moderation_url", "classifier", "check_fails", "certificate", "certificate_key", "visible_mark")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,17 @@ def add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME=FOLDER", help="the weights behind a model name; again for more"
     )
+    parser.add_argument("--moderation-url", default="", metavar="URL", help="also ask a server that answers as OpenAI's moderations do")
+    parser.add_argument("--classifier", default="", metavar="PROGRAM", help="also ask a program of your own, of uploads and outputs too")
+    parser.add_argument(
+        "--check-fails",
+        choices=("block", "review", "unchecked"),
+        default="review",
+        help="what it means when one of these two cannot answer (default: review)",
+    )
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="sign with this chain, the leaf first, instead of our own")
+    parser.add_argument("--certificate-key", type=Path, metavar="PEM", help="and this private key")
+    parser.add_argument("--visible-mark", action="store_true", help="show the letters AI in a corner of every video")
 
 
 def settings_from(args: argparse.Namespace, **more: object) -> Settings:
@@ -40,7 +53,9 @@ def settings_from(args: argparse.Namespace, **more: object) -> Settings:
         if not name or not folder:
             raise UsageError(f"--model {pair} cannot be read; write NAME=FOLDER, for example sora-2=embedded.")
         models[name] = folder
-    return Settings(data=args.data.absolute(), db=args.db, plans=getattr(args, "plans", None), models=models, **more)  # type: ignore[arg-type]
+    work = {name: getattr(args, name) for name in WORK if hasattr(args, name)}
+    given: dict[str, Any] = work | {"moderation_key": moderation_key()} | more
+    return Settings(data=args.data.absolute(), db=args.db, models=models, **given)
 
 
 def need_extra() -> None:

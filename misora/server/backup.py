@@ -48,6 +48,14 @@ def note_gone(store: Store, data: Path) -> int:
     return len(lines | known)
 
 
+def remember(data: Path, gone: list[dict[str, str]]) -> None:
+    """Write down deletions and revocations as they happen; a round of upkeep adds what was missed."""
+    with (data / GONE).open("a", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(each)}\n" for each in gone)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def backup(settings: Settings, target: Path) -> Path:
     """Everything of the server as one archive, also while it runs; it appears whole or not at all. Raises UsageError."""
     if settings.db:

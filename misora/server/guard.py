@@ -9,11 +9,14 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from misora.trust.policy import Policy
+from misora.trust.classifier import Classifier
+from misora.trust.policy import Policy, PolicyConfig
 
+LOOK_SECONDS = 60.0  # the same for uploads
 SECONDS = 30.0  # each check of the policy has its own, shorter limit; longer than this means that something hangs
 BLOCKED = ("moderation_blocked", "Your request was blocked by our moderation system.")
 log = logging.getLogger("misora.server")
@@ -32,8 +35,13 @@ class Verdict:
 class Guard:
     """Asks the policy, with a time limit, and fails closed."""
 
-    def __init__(self, check: Callable[[str], Any] | None, unchecked: Callable[[], tuple[str, ...]] = tuple) -> None:
-        self.check_text, self._unchecked = check, unchecked
+    def __init__(
+        self,
+        check: Callable[[str], Any] | None,
+        unchecked: Callable[[], tuple[str, ...]] = tuple,
+        look: Callable[[Sequence[Path]], Any] | None = None,
+    ) -> None:
+        self.check_text, self._unchecked, self._look = check, unchecked, look
         self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="policy")
 
     @property
@@ -41,21 +49,31 @@ class Guard:
         """What nothing looks at on this server."""
         return ("prompt", "upload", "output") if self.check_text is None else self._unchecked()
 
+    @property
+    def looks(self) -> bool:
+        """Whether uploads are looked at here."""
+        return self._look is not None and "upload" not in self.unchecked
+
     def check(self, texts: Iterable[str | None]) -> Verdict:
         """The strictest verdict over all texts."""
         worst = Verdict(verdict="allow")
         for text in texts:
             if text:
-                found = self._one(text)
-                if ORDER.index(found.verdict) > ORDER.index(worst.verdict):
-                    worst = found
+                worst = worse(worst, self._one(text))
         return worst
 
+    def look(self, pictures: Sequence[Path]) -> Verdict:
+        """The verdict over pictures taken from what was uploaded."""
+        look = self._look
+        return Verdict(verdict="unchecked", rule="no-classifier") if look is None else self._asked(lambda: look(pictures), LOOK_SECONDS)
+
     def _one(self, text: str) -> Verdict:
-        if self.check_text is None:
-            return Verdict(verdict="unchecked", rule="no-policy")
+        check = self.check_text
+        return Verdict(verdict="unchecked", rule="no-policy") if check is None else self._asked(lambda: check(text), SECONDS)
+
+    def _asked(self, question: Callable[[], Any], seconds: float) -> Verdict:
         try:
-            decision = self._threads.submit(self.check_text, text).result(timeout=SECONDS)
+            decision = self._threads.submit(question).result(timeout=seconds)
             found = Verdict(verdict=decision.verdict, category=decision.category, rule=decision.rule, version=decision.version)
         except Exception as error:  # whatever goes wrong in a check is a block, never an allow
             log.error("policy check failed: %s", type(error).__name__)
@@ -66,7 +84,18 @@ class Guard:
 ORDER = ("allow", "unchecked", "review", "block")
 
 
-def installed() -> Guard:
-    """The guard with the policy of ``misora.trust``, whose rules are read while the server already starts to listen."""
-    rules = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules").submit(Policy)
-    return Guard(lambda text: rules.result().check(text), unchecked=lambda: rules.result().unchecked)
+def worse(one: Verdict, other: Verdict) -> Verdict:
+    """The stricter of two verdicts."""
+    return max(one, other, key=lambda verdict: ORDER.index(verdict.verdict))
+
+
+def installed(config: PolicyConfig) -> Guard:
+    """The guard with the policy of ``misora.trust``, whose rules are read while the server already starts to listen. Raises UsageError."""
+    if config.classifier:
+        Classifier(config.classifier)  # a wrong path is the operator's mistake, and said at once
+    rules = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules").submit(Policy, config)
+    return Guard(
+        lambda text: rules.result().check(text),
+        unchecked=lambda: rules.result().unchecked,
+        look=lambda pictures: rules.result().check_upload(pictures),
+    )

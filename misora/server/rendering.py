@@ -16,7 +16,9 @@ from misora.client.errors import MisoraError, PolicyError
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
 from misora.server.guard import BLOCKED
 from misora.server.queue.job import Job
+from misora.server.settings import Settings
 from misora.server.working import BlockedError, Progress
+from misora.trust.policy import Policy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,17 +29,18 @@ if TYPE_CHECKING:
     from misora.trust.provenance import Signer, Story
 
 BETWEEN = 2.0  # seconds that lead from one clip to another
-PROMPT = 2000  # characters that the renderer reads: far more than its text encoder has slots for
 SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
 ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 SHARES = {"loading": (0, 2), "drawing": (2, 85), "saving": (85, 99)}  # of the time, as percent
 
 
 class Renderer:
-    """Keeps the weights in memory between jobs. ``models`` maps what a request names to ``embedded`` or a folder."""
+    """Keeps the weights in memory between jobs. Where a classifier looks at what was made, nobody sees a preview before it did."""
 
-    def __init__(self, files: Files, models: dict[str, str], *, previews: bool = True) -> None:
-        self.files, self.models, self.previews = files, models, previews
+    def __init__(self, files: Files, settings: Settings) -> None:
+        self.files, self.settings = files, settings
+        self.policy = Policy(settings.policy())
+        self.judges = bool(self.policy.coverage["output"])
         self._sealer: Signer | None = None
         self._loaded: tuple[str, Misora] | None = None
 
@@ -49,7 +52,6 @@ class Renderer:
         progress(0, "loading")
         engine = self._engine(job.model)
         request = request_of(job, self.files)
-
         percent = [0]
 
         def report(stage: str, done: int, total: int) -> None:
@@ -66,14 +68,15 @@ class Renderer:
         except PolicyError:
             raise BlockedError(BLOCKED[1]) from None
         progress(SHARES["saving"][0], "saving")
-        return _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
+        facts = _pictures(path, folder, progress) | {"seed": request.seed, "bytes": path.stat().st_size, "sha256": _hash(path)}
+        return facts | self._judged([folder / each for each in (THUMBNAIL, SPRITESHEET)], folder)
 
     def _previews(self, job: Job, tell: Callable[[int], None]) -> Callable[[Tensor], None] | None:
         """What keeps the newest two previews of a job, signed like everything else; None where nobody may see them before the end."""
         from misora.media.write import write_image
         from misora.trust.provenance import Story
 
-        if not self.previews or job.review != "none" or job.verb == "image":
+        if self.judges or job.review != "none" or job.verb == "image":
             return None
         count = itertools.count(1)
 
@@ -95,8 +98,27 @@ class Renderer:
 
         story = self._story(job)
         with self._signer().sealing(folder / VIDEO, story) as unsigned:
-            write_video(unsigned, self._signer().marked(video.stream(), story), getattr(video, "rate", FRAME_RATE))
+            frames = self._signer().marked(video.stream(), story, visible=self.settings.visible_mark)
+            write_video(unsigned, frames, getattr(video, "rate", FRAME_RATE))
+        video.save_latents(folder / VIDEO)
         return folder / VIDEO
+
+    def _judged(self, pictures: list[Path], folder: Path) -> dict[str, Any]:
+        """What the policy says of pictures of the result, as facts. Raises BlockedError."""
+        from misora.media.read import read_image
+        from misora.media.write import write_image
+
+        if not self.judges:
+            return {"unchecked": list(self.policy.unchecked)}
+        shown = [write_image(folder / f"{path.stem}.check.png", read_image(path)) for path in pictures]
+        try:
+            decision = self.policy.check_output(shown)
+        finally:
+            for path in shown:
+                path.unlink(missing_ok=True)
+        if decision.verdict == "block":
+            raise BlockedError(BLOCKED[1])
+        return {"unchecked": list(decision.unchecked), "review": decision.verdict == "review"}
 
     def _picture(self, job: Job, video: Any, folder: Path) -> dict[str, Any]:
         from misora.media.write import write_image
@@ -104,14 +126,15 @@ class Renderer:
         name = f"picture.{ENDINGS[job.request['format']]}"
         story = self._story(job)
         with self._signer().sealing(folder / name, story) as unsigned:
-            write_image(unsigned, next(self._signer().marked(video.stream(), story)))
-        return {"file": name, "sha256": _hash(folder / name)}
+            write_image(unsigned, next(self._signer().marked(video.stream(), story, visible=self.settings.visible_mark)))
+        return {"file": name, "sha256": _hash(folder / name)} | self._judged([folder / name], folder)
 
     def _signer(self) -> Signer:
         from misora.trust.provenance import Signer
 
         if self._sealer is None:
-            self._sealer = Signer.open(self.files.data / "signing")
+            own = {"certificate": self.settings.certificate, "key": self.settings.certificate_key}
+            self._sealer = Signer.open(self.files.data / "signing", **own)
         return self._sealer
 
     def _story(self, job: Job) -> Story:
@@ -128,7 +151,7 @@ class Renderer:
     def _engine(self, model: str) -> Misora:
         from misora.render.engine import load
 
-        name = self.models.get(model)
+        name = self.settings.models.get(model)
         if name is None:
             raise MisoraError(f"The model {model!r} is not set up on this server any more; choose another.")
         if self._loaded is None or self._loaded[0] != name:
@@ -145,7 +168,7 @@ def request_of(job: Job, files: Files) -> Request:
 
     asked = job.request
     given = {name: asked[name] for name in ("seed", "steps", "guidance") if name in asked}
-    prompt, negative = (plain(text)[:PROMPT] for text in (job.prompt or "", asked.get("negative_prompt", "")))
+    prompt, negative = (plain(text) for text in (job.prompt or "", asked.get("negative_prompt", "")))
     seconds = {"extend": asked.get("new_seconds", 0), "connect": asked.get("gap", BETWEEN)}.get(job.verb, job.seconds)
     request = Request(prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
     looked_at = [load_clip(files.path(each["file"])) for each in (*asked.get("characters", ()), asked.get("reference")) if each]
@@ -165,7 +188,7 @@ def _card(card: dict[str, Any], files: Files) -> dict[str, Any]:
     """A card as the renderer takes it; a clip takes its own time, and what the card lasts beyond it is drawn."""
     from misora.render.footage import load_clip, load_image
 
-    told: dict[str, Any] = {"prompt": plain(card["prompt"])[:PROMPT], "seconds": card["seconds"], "cut": card.get("cut", False)}
+    told: dict[str, Any] = {"prompt": plain(card["prompt"]), "seconds": card["seconds"], "cut": card.get("cut", False)}
     if card.get("image"):
         told["image"] = load_image(files.path(card["image"]["file"]))
     if card.get("video"):

@@ -50,13 +50,14 @@ def serve(settings: Settings) -> None:
     check_address(settings)
     os.umask(0o077)
     set_up()
+    check_certificate(settings)
     store = open_store(settings)
     first_key(store, settings.data)
     services = Services(
         settings=settings,
         store=store,
         files=Files(settings.data, settings.free_bytes),
-        guard=guard.installed(),
+        guard=guard.installed(settings.policy()),
         plans=plans.load(settings.plans),
         secret=Secret(settings.data),
     )
@@ -77,6 +78,24 @@ def check_address(settings: Settings) -> None:
     local = all(ipaddress.ip_address(str(each).partition("%")[0]).is_loopback for each in addresses)
     if not local and settings.tls_cert is None and not settings.insecure_http:
         raise UsageError(f"{settings.host} can be reached by others: give --tls-cert and --tls-key, or --insecure-http behind a proxy.")
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise UsageError for half a certificate, or one that cannot be read; the worker says whether it can sign."""
+    given = [path for path in (settings.certificate, settings.certificate_key) if path is not None]
+    if len(given) == 1:
+        raise UsageError("Give both --certificate and --certificate-key, or neither.")
+    for path in given:
+        if not os.access(path, os.R_OK):
+            raise UsageError(f"{path} cannot be read; give a PEM file.")
+
+
+def say_unchecked(services: Services) -> None:
+    """Write down what nothing looks at here."""
+    missing = list(services.guard.unchecked)
+    if missing:
+        with services.store.write() as db:
+            keys.note(db, "system", "policy.unchecked", "server", {"unchecked": missing})
 
 
 def first_key(store: Store, data: Path) -> None:
@@ -116,8 +135,9 @@ async def _run(services: Services) -> None:
     if serving.done():
         raise MisoraError(f"{settings.host}:{settings.port} is taken; give another --port.")
     supervisor.start()
-    tending = [asyncio.create_task(_tend(services)), asyncio.create_task(_notify(services))]
     print(f"Misora is ready at {_url(settings, server)}", flush=True)
+    await asyncio.to_thread(say_unchecked, services)
+    tending = [asyncio.create_task(_tend(services)), asyncio.create_task(_notify(services))]
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     services.draining = True
     log.info("draining")

@@ -84,6 +84,11 @@ class Supervisor:
         command = [sys.executable, "-m", "misora", "worker", "--data", str(settings.data), "--name", name, "--parent", str(os.getpid())]
         command += ["--db", settings.db] if settings.db else []
         command += ["--plans", str(settings.plans)] if settings.plans else []
+        command += ["--moderation-url", settings.moderation_url] if settings.moderation_url else []
+        command += ["--classifier", settings.classifier] if settings.classifier else []
+        command += ["--check-fails", settings.check_fails, *(["--visible-mark"] if settings.visible_mark else [])]
+        if settings.certificate and settings.certificate_key:
+            command += ["--certificate", str(settings.certificate), "--certificate-key", str(settings.certificate_key)]
         return command + [part for model, folder in settings.models.items() for part in ("--model", f"{model}={folder}")]
 
 

@@ -37,7 +37,7 @@ def run(settings: Settings, *, name: str | None = None, parent: int | None = Non
         store=store,
         files=Files(settings.data),
         plans=load(settings.plans),
-        render=Renderer(Files(settings.data), settings.models),
+        render=Renderer(Files(settings.data), settings),
         end=lambda: os._exit(CANCELLED),
     )
 
@@ -46,16 +46,20 @@ def run(settings: Settings, *, name: str | None = None, parent: int | None = Non
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else leave)
-    _use_threads(threads)
+    worker.device = _use_threads(threads)
     worker.run()
     store.close()
 
 
-def _use_threads(threads: int) -> None:
+def _use_threads(threads: int) -> str:
+    """Set the processor threads, if told so; the name of what networks run on here."""
     import torch
 
     if threads:
         torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def _die_with(parent: int) -> None:

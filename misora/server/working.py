@@ -58,6 +58,7 @@ class Worker:
     plans: Plans
     render: Render
     end: Callable[[], None]
+    device: str = ""
     lease_seconds: float = lease.LEASE
     started_at: float = dataclasses.field(default_factory=time.time)
     leaving: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -108,7 +109,8 @@ class Worker:
         name = str(whole.relative_to(self.files.data))
         hours = self.plans[plan_of(self.store, held.job)].retention_hours
         expires = int(time.time()) + hours * 3600 if hours else None
-        if not lease.finish(self.store, held, name, facts, expires_at=expires):
+        review = bool(facts.pop("review", False))  # somebody has to look at the result first
+        if not lease.finish(self.store, held, name, facts, expires_at=expires, review=review):
             shutil.rmtree(whole, ignore_errors=True)
 
     def _reporter(self, held: Lease, lost: threading.Event) -> Progress:
@@ -151,7 +153,7 @@ class Worker:
                     lease.beat(self.store, held)
                     beaten = now
                 if now - said > 5:
-                    lease.seen(self.store, self.name, self.started_at, held.job.id)
+                    lease.seen(self.store, self.name, self.started_at, held.job.id, self.device)
                     said = now
             except SQLAlchemyError as error:  # a database that is away for a moment costs the job only when the lease runs out
                 log.warning("database: %s", type(error).__name__)
@@ -174,7 +176,7 @@ class Worker:
         while not self.leaving.is_set():
             try:
                 if time.monotonic() - said > 5:
-                    lease.seen(self.store, self.name, self.started_at, None)
+                    lease.seen(self.store, self.name, self.started_at, None, self.device)
                     said = time.monotonic()
                 if not self.round():
                     self.leaving.wait(idle)

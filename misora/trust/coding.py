@@ -5,6 +5,7 @@ Rate 1/2, constraint length 7, generators 171 and 133 (octal), ended with six ze
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 PAYLOAD, CHECK, MEMORY = 64, 16, 6  # bits
@@ -60,3 +61,8 @@ def _checksum(payload: int) -> int:
         for _ in range(8):
             value = (value << 1 ^ (POLYNOMIAL if value & 0x8000 else 0)) & 0xFFFF
     return value
+
+
+def payload_of(job: str) -> int:
+    """The 64 bits that stand for a job: the first of SHA-256 of its id."""
+    return int.from_bytes(hashlib.sha256(job.encode()).digest()[: PAYLOAD // 8], "big")

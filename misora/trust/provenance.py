@@ -106,10 +106,10 @@ class Signer:
 
     def marked(self, frames: Iterable[Tensor], story: Story, *, visible: bool = False) -> Iterator[Tensor]:
         """The frames [h, w, 3] uint8 with the invisible mark of this job, and a visible one where wished, one by one."""
-        from misora.trust import watermark
+        from misora.trust import coding, watermark
 
         shown = watermark.badged(frames) if visible else frames
-        return watermark.marked(shown, self.credentials.mark_key, watermark.payload_of(story.job))
+        return watermark.marked(shown, self.credentials.mark_key, coding.payload_of(story.job))
 
     @contextlib.contextmanager
     def sealing(self, target: Path, story: Story) -> Iterator[Path]:

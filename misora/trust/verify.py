@@ -20,7 +20,7 @@ OURS = "Trusted"
 class Report:
     """What is known of a file. ``made_here`` rests on our own signature or on the watermark; ``job`` may be told to its owner only.
 
-    ``payload`` is what the watermark carries: ``watermark.payload_of(job)`` of the job that made the file.
+    ``payload`` is what the watermark carries: ``coding.payload_of(job)`` of the job that made the file.
     """
 
     signed: bool

@@ -53,11 +53,6 @@ def tile_of(key: bytes) -> Tile:
     return Tile(sync=torch.where(bit < 0, chip, 0.0).view(TILE, TILE), bit=bit.view(TILE, TILE), chip=chip.view(TILE, TILE))
 
 
-def payload_of(job: str) -> int:
-    """The 64 bits that stand for a job: the first of SHA-256 of its id."""
-    return int.from_bytes(hashlib.sha256(job.encode()).digest()[: coding.PAYLOAD // 8], "big")
-
-
 def marked(frames: Iterable[Tensor], key: bytes, payload: int) -> Iterator[Tensor]:
     """The frames [h, w, 3] uint8 with the mark, one by one; the same change in red, green and blue is a change of luma alone."""
     up = down = torch.empty(0, dtype=torch.uint8)

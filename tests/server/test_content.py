@@ -29,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def ask(shop: Shop, method: str, path: str, body: object = None, secret: str | None = None, **headers: str) -> Answer:
     """One request and its answer, raw."""
-    connection = http.client.HTTPConnection(shop.url.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(shop.url.removeprefix("http://"), timeout=90)
     sent = {"authorization": f"Bearer {secret or shop.key.secret}"} | {name.replace("_", "-"): value for name, value in headers.items()}
     data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
     with contextlib.closing(connection):

@@ -17,10 +17,11 @@ from misora.client.errors import MediaError
 from misora.media.read import read_video
 from misora.media.write import write_image, write_video
 from misora.trust import coding
+from misora.trust.coding import payload_of
 from misora.trust.detect import detect
 from misora.trust.provenance import Signer, Story
 from misora.trust.verify import verify
-from misora.trust.watermark import badged, marked, payload_of
+from misora.trust.watermark import badged, marked
 from tests.tree import ROOT
 
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -128,6 +128,16 @@ def change(store: Store, state: str, *, key_id: str | None = None, cohort: str |
     return changed
 
 
+def change_account(store: Store, account_id: str, changes: dict[str, str], actor: str) -> dict[str, object] | None:
+    """Another ``plan`` or ``state`` for an account; its row, or None when there is none."""
+    with store.write() as db:
+        db.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
+        row = db.execute(select(accounts).where(accounts.c.id == account_id)).mappings().first()
+        if row is not None:
+            note(db, actor, "account.changed", account_id, dict(changes))
+    return dict(row) if row is not None else None
+
+
 def listing(store: Store, account_id: str | None = None) -> list[dict[str, object]]:
     """Every key with its account's name and plan, never a secret."""
     columns = (keys.c.id, keys.c.name, keys.c.account_id, accounts.c.plan, keys.c.cohort, keys.c.scopes, keys.c.state, keys.c.created_at)

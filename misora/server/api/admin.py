@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -13,11 +14,12 @@ from starlette.responses import JSONResponse, Response
 from misora.server.accounts import keys, ledger
 from misora.server.accounts.keys import SCOPES, Caller
 from misora.server.api import bodies, shape
-from misora.server.api.errors import invalid, no_video
-from misora.server.api.fields import Field, check, query_integer
+from misora.server.api.errors import ApiError, invalid, no_video
+from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
+from misora.server.backup import remember
 from misora.server.queue import jobs, publishing
-from misora.server.store.tables import audit, videos, workers
+from misora.server.store.tables import accounts, audit, videos, workers
 from misora.server.store.tables import ledger as entries
 
 NEW_KEY = (
@@ -37,6 +39,11 @@ DECISION = (
     Field(name="decision", kind="choice", says="What was decided.", required=True, choices=("approved", "refused")),
     Field(name="reason", kind="text", says="Why; it stands in the audit log.", most=500),
 )
+ACCOUNT = (
+    Field(name="plan", kind="text", says="The account's plan from now on.", most=80),
+    Field(name="state", kind="choice", says="Whether its keys work.", choices=("active", "suspended")),
+)
+TRIAL = (Field(name="text", kind="text", says="A prompt, a name, any text.", required=True, most=PROMPT),)
 
 
 async def list_keys(services: Services, request: Request, caller: Caller) -> Response:
@@ -70,6 +77,7 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
     which: dict[str, Any] = {"key_id": given.get("key_id"), "cohort": given.get("group"), "actor": caller.key_id}
     if given["action"] == "revoke":
         ended = await run_in_threadpool(keys.revoke, services.store, **which)
+        await run_in_threadpool(remember, services.files.data, [{"key": each} for each in ended])
     else:
         ended = await run_in_threadpool(keys.change, services.store, STATES[given["action"]], **which)
     return JSONResponse({"changed": ended})
@@ -78,7 +86,9 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
 async def review(services: Services, request: Request, caller: Caller) -> Response:
     """GET /misora/review: what waits for a person."""
     rows = await run_in_threadpool(publishing.waiting, services.store, 100)
-    return JSONResponse(shape.page([shape.video(job) | {"account_id": job.account_id} for job in rows], len(rows) == 100))
+    said = await run_in_threadpool(publishing.reasons, services.store, [job.id for job in rows])
+    shown = [shape.video(job) | {"account_id": job.account_id, "verb": job.verb, "reports": said.get(job.id, [])} for job in rows]
+    return JSONResponse(shape.page(shown, len(rows) == 100))
 
 
 async def decide(services: Services, request: Request, caller: Caller) -> Response:
@@ -89,6 +99,39 @@ async def decide(services: Services, request: Request, caller: Caller) -> Respon
     if "\0" in name or not await run_in_threadpool(publishing.decide, services.store, name, decision, caller.key_id, reason):
         raise no_video(name)
     return JSONResponse({"id": name, "review": decision})
+
+
+async def plans(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /misora/plans: the plans of the operator's file, with their limits."""
+    rows = [{"name": name} | dataclasses.asdict(services.plans[name]) for name in services.plans.names()]
+    return JSONResponse({"object": "list", "data": rows})
+
+
+async def list_accounts(services: Services, request: Request, caller: Caller) -> Response:
+    """GET /misora/accounts: who there is, and on which plan."""
+    rows = await run_in_threadpool(_rows, services, select(accounts).order_by(accounts.c.created_at, accounts.c.id))
+    return JSONResponse({"object": "list", "data": rows})
+
+
+async def change_account(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/accounts/{id}: another plan, suspended, active again."""
+    given, name = check(await bodies.read(request), ACCOUNT), request.path_params["account_id"]
+    if not given:
+        raise invalid("plan", "Give a 'plan' or a 'state'.", "missing_required_parameter")
+    if given.get("plan", "default") not in services.plans:
+        raise invalid("plan", f"There is no plan '{given['plan']}' on this server.")
+    row = await run_in_threadpool(keys.change_account, services.store, name, given, caller.key_id) if "\0" not in name else None
+    if row is None:
+        raise ApiError(404, f"Account with id '{name[:100]}' not found.", param="account_id")
+    return JSONResponse(row)
+
+
+async def try_policy(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/policy: what the policy says of a text, by which rule and in what time."""
+    text, begun = check(await bodies.read(request), TRIAL)["text"], time.perf_counter()
+    verdict = await run_in_threadpool(services.guard.check, [text])
+    took = round((time.perf_counter() - begun) * 1000, 2)
+    return JSONResponse(dataclasses.asdict(verdict) | {"unchecked": list(services.guard.unchecked), "milliseconds": took})
 
 
 async def review_content(services: Services, request: Request, caller: Caller) -> Response:
@@ -156,6 +199,9 @@ def _metrics(services: Services) -> bytes:
     for status, count in ended:
         gauge.labels(status).set(count)
     Gauge("misora_workers", "Worker processes heard of within a minute.", registry=registry).set(alive)
+    alerts = Gauge("misora_alerts", "Alerts since the start, by kind.", ["kind"], registry=registry)
+    for kind, count in services.alerts.items():
+        alerts.labels(kind).set(count)
     answers = Gauge("misora_requests", "Requests answered since the start, by method and status.", ["method", "status"], registry=registry)
     for (method, status), count in services.answered.items():
         answers.labels(method, str(status)).set(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from misora.server.api import session
 from misora.server.api.errors import ApiError, not_allowed
 from misora.server.api.services import Services
 
+log = logging.getLogger("misora.server")
 Handler = Callable[[Services, Request, Caller], Awaitable[Response]]
 
 
@@ -22,7 +24,7 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
     """The handler for callers with a working key that has ``scope``; the key is looked up anew at every request."""
 
     async def endpoint(request: Request) -> Response:
-        caller = await _caller(services, request)
+        caller = await caller_of(services, request)
         if scope not in caller.scopes and "admin" not in caller.scopes:
             raise not_allowed(scope)
         rate = _rate(services, caller)
@@ -35,6 +37,23 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
         return response
 
     return endpoint
+
+
+async def caller_of(services: Services, request: Request) -> Caller:
+    """Whose key or session a request carries. Raises ApiError."""
+    caller = await _caller(services, request)
+    address = request.client.host if request.client else ""
+    if (count := services.addresses.seen(caller.key_id, address)) is not None:
+        await run_in_threadpool(_alert, services, caller.key_id, count)
+    return caller
+
+
+def _alert(services: Services, key_id: str, count: int) -> None:
+    """Tell the operator that a key may have leaked."""
+    log.warning("key used from many addresses", extra={"key": key_id, "addresses": count})
+    services.alerts["many_addresses"] += 1
+    with services.store.write() as db:
+        keys.note(db, "system", "key.many_addresses", key_id, {"addresses": count})
 
 
 async def _caller(services: Services, request: Request) -> Caller:

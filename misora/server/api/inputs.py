@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from misora.server.api.fields import Field
 from misora.server.api.services import Services
 from misora.server.queue import publishing
 
-PROBE_SECONDS = 30
+PROBE_SECONDS = 60
 IMAGES, VIDEOS = ("png_pipe", "jpeg_pipe", "webp_pipe"), ("mov", "matroska")
 IMAGE_URL = Field(
     name="image_url", kind="text", says="An http(s) address or a data URL of a JPEG, PNG or WebP picture.", least=1, most=20_971_520
@@ -75,7 +76,7 @@ def _store(services: Services, folder: str, file: IO[bytes], param: str, kinds: 
     if publishing.barred(services.store, _digest(file)):
         raise ApiError(403, "This file was reported and may not be uploaded again.", param=param, code="file_blocked")
     file.seek(0)
-    name = f"{folder}/{param.replace('.', '-')}.bin"
+    name = f"{folder}/{re.sub('[^a-z_0-9]+', '-', param)}.bin"
     path = services.files.keep(name, file)
     try:
         found = probe(path, kinds)
@@ -83,6 +84,20 @@ def _store(services: Services, folder: str, file: IO[bytes], param: str, kinds: 
         path.unlink(missing_ok=True)
         raise invalid(param, f"Invalid '{param}': {str(error).replace(path.name, 'the file')}", "invalid_file") from None
     return Input(file=name, **found)
+
+
+def pictures(services: Services, name: str) -> list[Path]:
+    """A few pictures (PNG) of a stored upload beside it, for those who look at them. Raises ApiError."""
+    path = services.files.path(name)
+    folder = path.with_suffix(".pictures")
+    command = [sys.executable, "-m", "misora.server.probe", str(path), str(folder)]
+    try:
+        answer = json.loads(subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False).stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        answer = {"error": "it took too long"}
+    if "error" in answer:
+        raise ApiError(400, f"The upload could not be looked at: {answer['error']}", code="invalid_file")
+    return sorted(folder.glob("*.png"))
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -38,21 +38,45 @@ VIDEO: dict[str, Any] = {
     "remixed_from_video_id": MAYBE_TEXT,
     "error": {"type": ["object", "null"], "properties": {"code": TEXT, "message": TEXT}},
 }
+FLAG, TEXTS = {"type": "boolean"}, {"type": "array", "items": TEXT}
+STUDIO: dict[str, Any] = {
+    "verb": TEXT,
+    "stage": TEXT,
+    "position": {"type": "integer", "description": "How many jobs are begun before this one."},
+    "preview": {"type": "integer", "description": "The number of the newest preview, 0 where there is none now."},
+    "started_at": MAYBE_INTEGER,
+    "attempts": INTEGER,
+    "parents": TEXTS,
+    "review": {"enum": ["none", "waiting", "approved", "refused"]},
+    "published_at": MAYBE_INTEGER,
+    "hidden_at": MAYBE_INTEGER,
+    "seed": MAYBE_INTEGER,
+    "unchecked": TEXTS,
+}
+
+
+def _page_of(name: str) -> dict[str, Any]:
+    told = {"object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}
+    told |= {"first_id": MAYBE_TEXT, "last_id": MAYBE_TEXT, "has_more": {"type": "boolean"}}
+    return {"type": "object", "required": list(told), "properties": told}
+
+
+STUDIO_VIDEO = VIDEO | {"misora": {"type": "object", "required": list(STUDIO), "properties": STUDIO}}
+VERIFICATION = {
+    **dict.fromkeys(("signed", "trusted", "changed", "made_here", "watermark", "mirrored", "generated"), FLAG),
+    **dict.fromkeys(("actions", "ingredients", "failures"), TEXTS),
+    "object": {"const": "verification"},
+    "signer": TEXT,
+    "job": MAYBE_TEXT,
+}
 SCHEMAS: dict[str, Any] = {
     "Error": ERROR,
     "Object": {"type": "object"},
     "Video": {"type": "object", "required": list(VIDEO), "properties": VIDEO},
-    "VideoList": {
-        "type": "object",
-        "required": ["object", "data", "first_id", "last_id", "has_more"],
-        "properties": {
-            "object": {"const": "list"},
-            "data": {"type": "array", "items": {"$ref": "#/components/schemas/Video"}},
-            "first_id": MAYBE_TEXT,
-            "last_id": MAYBE_TEXT,
-            "has_more": {"type": "boolean"},
-        },
-    },
+    "StudioVideo": {"type": "object", "required": list(STUDIO_VIDEO), "properties": STUDIO_VIDEO},
+    "Verification": {"type": "object", "required": list(VERIFICATION), "properties": VERIFICATION},
+    "VideoList": _page_of("Video"),
+    "StudioList": _page_of("StudioVideo"),
     "Deleted": {
         "type": "object",
         "required": ["id", "object", "deleted"],
@@ -72,6 +96,9 @@ MODERATION = {
     "description": f"Judged by this server's policy, told in {len(CATEGORIES)} categories.",
 }
 QUERY: dict[str, Any] = {
+    "favourite": {"type": "string", "enum": ["true", "false"]},
+    "status": {"type": "string", "enum": ["queued", "in_progress", "completed", "failed"]},
+    "q": {"type": "string", "maxLength": 1000},
     "limit": {"type": "integer", "minimum": 1, "maximum": 100},
     "order": {"type": "string", "enum": ["asc", "desc"]},
     "variant": {"type": "string", "enum": ["video", "thumbnail", "spritesheet"]},
@@ -112,6 +139,8 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         if any(field.kind == "source" for field in route.body):
             operation["requestBody"]["content"]["multipart/form-data"] = {"schema": _with_files(route)}
+        if any(field.kind == "source" and not field.inside for field in route.body):
+            del operation["requestBody"]["content"]["application/json"]
     return operation
 
 

@@ -11,15 +11,13 @@ from starlette.responses import JSONResponse, Response
 from misora.client.wire import SECONDS, SIDES
 from misora.server.accounts.keys import Caller
 from misora.server.api import bodies
+from misora.server.api.fields import PROMPT as LONGEST
 from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
-from misora.words.enhance import enhanced
-from misora.words.known import unknown_words
 from misora.words.presets import CAMERAS, STYLES, dressed
 
-READ = 2000  # characters that the renderer reads
 PROMPT = (
-    Field(name="prompt", kind="text", says="What to show.", required=True, least=1, most=READ),
+    Field(name="prompt", kind="text", says="What to show.", required=True, least=1, most=LONGEST),
     Field(name="style", kind="choice", says="A named look.", choices=tuple(STYLES)),
     Field(name="camera", kind="choice", says="A named camera move.", choices=tuple(CAMERAS)),
     Field(name="seed", kind="integer", says="Which of the sound expansions."),
@@ -45,6 +43,9 @@ async def read(services: Services, request: Request, caller: Caller) -> Response
 
 
 def _read(given: dict[str, Any]) -> dict[str, Any]:
+    from misora.words.enhance import enhanced  # the vocabulary of two languages: not before the first prompt is typed
+    from misora.words.known import unknown_words
+
     told = dressed(given["prompt"], style=given.get("style"), camera=given.get("camera"))
     unknown = [{"word": word, "nearest": list(near)} for word, near in unknown_words(given["prompt"])]
     return {"prompt": told, "expanded": enhanced(told, given.get("seed", 0)), "unknown": unknown}

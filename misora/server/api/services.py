@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections import Counter
 
+from misora.server.accounts.addresses import Addresses
 from misora.server.accounts.plans import Plans
 from misora.server.accounts.rates import Rates
 from misora.server.files import Files
@@ -26,4 +28,10 @@ class Services:
     secret: Secret
     rates: Rates = dataclasses.field(default_factory=Rates)
     draining: bool = False
+    examining: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))  # one stranger's file at a time
+    alerts: Counter[str] = dataclasses.field(default_factory=Counter)
+    addresses: Addresses = dataclasses.field(init=False)
     answered: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.addresses = Addresses(self.settings.many_addresses)

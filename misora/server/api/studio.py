@@ -49,6 +49,7 @@ def facts(services: Services, job: Job) -> dict[str, Any]:
         "preview": _newest(job),
     }
     shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
+    shown |= {"unchecked": job.facts.get("unchecked", [])}
     return shape.video(job) | {"misora": state | shown}
 
 

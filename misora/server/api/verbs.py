@@ -16,9 +16,10 @@ from misora.server.api import bodies, inputs
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text
 from misora.server.api.services import Services
-from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, made, order_from, owned, place, source
+from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, looked_at, made, order_from, owned, place, source
 from misora.server.files import VIDEO as VIDEO_FILE
-from misora.server.queue import cast
+from misora.server.guard import BLOCKED
+from misora.server.queue import cast, publishing
 from misora.server.queue.job import Job, new_id
 
 EXTENSIONS, LONGEST = 6, 120  # of one video, and its seconds in all
@@ -81,9 +82,16 @@ CHARACTER = (
 async def remix(services: Services, request: Request, caller: Caller) -> Response:
     """POST /videos/{id}/remix."""
     given = check(await bodies.read(request), REMIX)
-    parent = _ready(await owned(services, request, caller))
+    parent = _ready(await _owned_or_published(services, request, caller))
     order = order_from(services, caller, given, verb="remix", model=parent.model, seconds=parent.seconds, size=parent.size)
     return await place(services, request, caller, dataclasses.replace(order, remixed_from=parent.id), given, video=made(parent))
+
+
+async def _owned_or_published(services: Services, request: Request, caller: Caller) -> Job:
+    """One's own video, or one of the feed, which everybody may remix. Raises ApiError."""
+    name = request.path_params["video_id"]
+    found = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
+    return found or await owned(services, request, caller)
 
 
 def _ready(job: Job) -> Job:
@@ -207,9 +215,12 @@ async def create_character(services: Services, request: Request, caller: Caller)
 def _keep_character(services: Services, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:
     services.files.check_room()
     if services.guard.check([plain_text(given["name"], "name", 1, 80)]).verdict in ("block", "review"):
-        raise ApiError(400, "Your request was blocked by our moderation system.", param="name", code="moderation_blocked")
+        raise ApiError(400, BLOCKED[1], param="name", code=BLOCKED[0])
     name = new_id("char")
     asked = source(services, caller.account_id, given["video"], f"characters/{name}", "video")
+    if looked_at(services, {"video": asked}).verdict in ("block", "review"):
+        services.files.erase_folder(f"characters/{name}")
+        raise ApiError(400, BLOCKED[1], param="video", code=BLOCKED[0])
     if "id" in asked:
         asked["file"] = _copy(services, asked["file"], f"characters/{name}/{VIDEO_FILE}")
     return shown(cast.add(services.store, name, caller.account_id, given["name"], asked["file"]))

@@ -21,8 +21,9 @@ from misora.server.api import bodies, inputs, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
+from misora.server.backup import remember
 from misora.server.files import VIDEO
-from misora.server.guard import BLOCKED, Verdict
+from misora.server.guard import BLOCKED, Verdict, worse
 from misora.server.queue import cast, jobs
 from misora.server.queue.job import Job, Order
 
@@ -112,15 +113,18 @@ async def place(services: Services, request: Request, caller: Caller, order: Ord
 
 
 def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any], once: jobs.Once | None, more: dict[str, Any]) -> Job:
-    """Check the texts, store the files, put the job in the queue. Raises ApiError and what the queue raises."""
+    """Check the texts, store and check the files, put the job in the queue. Raises ApiError and what the queue raises."""
     services.files.check_room()
-    verdict = services.guard.check(
-        [order.prompt, given.get("negative_prompt"), *(card["prompt"] for card in given.get("storyboard") or ())]
-    )
-    blocked = verdict.verdict == "block" or (verdict.verdict == "unchecked" and plan.require_check)
+    _check_plan(services, plan)
+    cards = [card["prompt"] for card in given.get("storyboard") or ()]
+    verdict = services.guard.check([order.prompt, given.get("negative_prompt"), *cards])
     folder = f"videos/{order.id}/inputs"
     try:
-        asked = dict(more) if blocked else _request(services, order, given, folder) | more
+        asked: dict[str, Any] = {} if verdict.verdict == "block" else _request(services, order, given, folder) | more
+        verdict = worse(verdict, looked_at(services, asked))
+        blocked = verdict.verdict == "block"
+        if blocked:
+            services.files.erase(order.id)
         order = dataclasses.replace(order, request=asked, review="waiting" if verdict.verdict == "review" else order.review)
         job = jobs.add(services.store, order, once=once, allowance=plan.allowance, failed=BLOCKED if blocked else None)
     except BaseException:
@@ -131,6 +135,22 @@ def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any
     elif verdict.verdict != "allow":
         _note(services, order, verdict)
     return job
+
+
+def _check_plan(services: Services, plan: Plan) -> None:
+    if plan.require_check and services.guard.unchecked:
+        missing = ", ".join(services.guard.unchecked)
+        message = f"Your plan requires checks that are not set up on this server ({missing}); ask its operator."
+        raise ApiError(403, message, code="check_unavailable")
+
+
+def looked_at(services: Services, asked: dict[str, Any]) -> Verdict:
+    """What the policy says of the pictures and clips that were sent along; nothing where nobody can look."""
+    cards = [card.get(name) for card in asked.get("storyboard", ()) for name in ("image", "video")]
+    sent = [each for each in (*asked.values(), *cards) if isinstance(each, dict) and "kind" in each]
+    if not sent or not services.guard.looks:
+        return Verdict(verdict="allow")
+    return services.guard.look([picture for each in sent for picture in inputs.pictures(services, each["file"])])
 
 
 def _request(services: Services, order: Order, given: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -260,5 +280,7 @@ async def delete(services: Services, request: Request, caller: Caller) -> Respon
 
 def _delete(services: Services, job: Job) -> Job | None:
     gone = jobs.delete(services.store, job.id, job.account_id)
+    if gone is not None:
+        remember(services.files.data, [{"video": job.id}])
     services.files.erase(job.id)
     return gone

@@ -14,7 +14,8 @@ from misora.server.accounts import ledger
 from misora.server.queue import hooks
 from misora.server.queue.job import FAILED, QUEUED, RUNNING, UNFINISHED, Job, Order
 from misora.server.store.database import Store
-from misora.server.store.tables import idempotency, keys, videos
+from misora.server.store.tables import accounts, idempotency, keys, videos
+from misora.trust.coding import payload_of
 
 
 class ReusedKeyError(MisoraError):
@@ -99,6 +100,8 @@ def _earlier(db: Connection, account_id: str, once: Once) -> Job | None:
 
 
 def _check_allowance(db: Connection, order: Order, allowance: Allowance) -> None:
+    if allowance.concurrency or allowance.seconds_per_month:  # two orders at the same moment take turns (PostgreSQL)
+        db.execute(select(accounts.c.id).where(accounts.c.id == order.account_id).with_for_update())
     if allowance.concurrency:
         mine = (videos.c.account_id == order.account_id) & videos.c.status.in_(UNFINISHED) & videos.c.deleted_at.is_(None)
         running = db.execute(select(func.count()).select_from(videos).where(mine)).scalar_one()
@@ -130,6 +133,13 @@ def listing(
             query = query.where(videos.c.seq < mark if newest_first else videos.c.seq > mark)
         rows = db.execute(query.order_by(videos.c.seq.desc() if newest_first else videos.c.seq).limit(limit + 1)).mappings().all()
     return [Job.of(row) for row in rows[:limit]], len(rows) > limit
+
+
+def of_payload(store: Store, account_id: str, payload: int) -> str | None:
+    """Which of an account's videos carries this watermark."""
+    with store.read() as db:
+        names = db.execute(select(videos.c.id).where(videos.c.account_id == account_id, videos.c.deleted_at.is_(None))).scalars()
+        return next((name for name in names if payload_of(name) == payload), None)
 
 
 def delete(store: Store, video_id: str, account_id: str, *, pictures: bool = False) -> Job | None:

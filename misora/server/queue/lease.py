@@ -92,12 +92,16 @@ def progress(store: Store, lease: Lease, percent: int, stage: str, preview: int 
         return _changed(db.execute(update(videos).where(_held(lease)).values(**values)))
 
 
-def finish(store: Store, lease: Lease, folder: str, facts: dict[str, Any], *, expires_at: int | None = None) -> bool:
-    """The job is done and its files are in ``folder``; False when it was someone else's by now, and then the files must go."""
+def finish(store: Store, lease: Lease, folder: str, facts: dict[str, Any], *, expires_at: int | None = None, review: bool = False) -> bool:
+    """The job is done and its files are in ``folder``; False when it was someone else's by now, and then the files must go.
+
+    With ``review`` a person must see it before its owner does.
+    """
+    waiting = {"review": "waiting"} if review else {}
     with store.write() as db:
         if not _still(db, lease):
             return False
-        _end(db, lease.job, COMPLETED, progress=100, folder=folder, facts=facts, expires_at=expires_at)
+        _end(db, lease.job, COMPLETED, progress=100, folder=folder, facts=facts, expires_at=expires_at, **waiting)
         return True
 
 
@@ -127,9 +131,9 @@ def hand_back(store: Store, lease: Lease) -> None:
         db.execute(update(videos).where(_held(lease)).values(**again, attempts=videos.c.attempts - 1))
 
 
-def seen(store: Store, worker: str, started_at: float, video_id: str | None) -> None:
-    """Note that a worker lives, and what it works on."""
-    values = {"seen_at": time.time(), "video_id": video_id}
+def seen(store: Store, worker: str, started_at: float, video_id: str | None, device: str = "") -> None:
+    """Note that a worker lives, what it works on and with what."""
+    values = {"seen_at": time.time(), "video_id": video_id, "device": device[:120]}
     with store.write() as db:
         if not _changed(db.execute(update(workers).where(workers.c.id == worker).values(**values))):
             db.execute(workers.insert().values(id=worker, started_at=started_at, **values))

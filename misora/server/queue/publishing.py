@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from misora.server.accounts.keys import note
 from misora.server.queue.job import COMPLETED, Job
@@ -22,12 +24,23 @@ def waiting(store: Store, limit: int) -> list[Job]:
         return [Job.of(row) for row in db.execute(query.order_by(videos.c.seq).limit(limit)).mappings()]
 
 
+def reasons(store: Store, names: Collection[str]) -> dict[str, list[str]]:
+    """What was said against each of these videos."""
+    found: dict[str, list[str]] = defaultdict(list)
+    with store.read() as db:
+        for row in db.execute(select(reports).where(reports.c.video_id.in_(names)).order_by(reports.c.seq)).mappings():
+            found[row["video_id"]].append(row["reason"])
+    return found
+
+
 def decide(store: Store, video_id: str, decision: str, actor: str, reason: str = "") -> bool:
-    """Approve or refuse; a refused video is no longer published. False when there is none to decide on."""
+    """Approve or refuse; a refused video is no longer published, and approval lifts a report. False when there is none to decide on."""
     assert decision in ("approved", "refused"), decision
-    values: dict[str, Any] = {"review": decision} | ({"published_at": None} if decision == "refused" else {})
+    values: dict[str, Any] = {"review": decision} | ({"published_at": None} if decision == "refused" else {"hidden_at": None})
     with store.write() as db:
         done = db.execute(update(videos).where(videos.c.id == video_id, videos.c.deleted_at.is_(None)).values(**values))
+        if done.rowcount and decision == "approved":
+            db.execute(delete(blocked_files).where(blocked_files.c.video_id == video_id))
         if done.rowcount:
             note(db, actor, f"review.{decision}", video_id, {"reason": reason} if reason else {})
     return done.rowcount == 1

@@ -12,6 +12,7 @@ from sqlalchemy import inspect, text
 from misora.client.errors import UsageError
 from misora.server.store.database import Store
 
+TURN = 0x6D69736F7261  # any number that nobody else locks
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -56,5 +57,7 @@ def _run_alembic(store: Store, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with store.engine.connect().execution_options(misora_write=True) as db, db.begin():
+        if not store.sqlite:  # servers that start together take turns; SQLite's write lock does that by itself
+            db.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))
         config.attributes["connection"] = db
         command.upgrade(config, to)

@@ -141,6 +141,7 @@ workers = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("video_id", String(40)),
+    Column("device", String(120), nullable=False, server_default=""),  # what it draws on
 )
 
 endpoints = Table(
