@@ -9,6 +9,8 @@ test:   ## the fast tests
 	$(PY) -m pytest
 slow:   ## the slow tests
 	$(PY) -m pytest -m slow
+browser: ## the studio, driven in a Chromium
+	$(PY) -m pytest -m browser
 lint:   ## linter, formatter and type checker, changing nothing
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 fix:    ## whatever the linter and the formatter can mend by themselves
@@ -18,4 +20,4 @@ docs:   ## the pages that are written by the code: docs/cli.md
 ci:     ## the whole proof in a clean copy: both README lines, slow tests, lint
 	.ci/run
 
-.PHONY: help setup test slow lint fix docs ci
+.PHONY: help setup test slow browser lint fix docs ci

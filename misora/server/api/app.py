@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misora.client.errors import MisoraError
 from misora.media.limits import LIMITS
-from misora.server.api import admin, health, routes
+from misora.server.api import admin, health, pages, routes
 from misora.server.api.auth import guarded
 from misora.server.api.errors import ApiError, body_of
 from misora.server.api.routes import ROUTES
@@ -39,7 +39,7 @@ def build(services: Services, lifespan: Any = None) -> ASGIApp:
     by_path["/metrics"] = {"GET": guarded(services, admin.metrics, "admin")}
     made = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
     handlers: dict[Any, Any] = {HTTPException: _http_error, MisoraError: _known_error, SQLAlchemyError: _store_error}
-    app = Starlette(routes=[*made, *health.routes(services)], exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(routes=[*made, *health.routes(services), *pages.routes()], exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
     return Gate(app, services)
 

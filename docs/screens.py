@@ -1,0 +1,173 @@
+"""Pictures of every page of the studio, in both languages and themes: `python -m docs.screens`; it knows nothing of how pages are built.
+
+It starts a server of its own with the embedded weights, has it make a few films, and walks through the pages in Debian's Chromium. With
+``--url`` and ``--key-file`` it looks at a server that runs already, and makes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+OUT = Path(__file__).parent / "screens"
+PROMPTS = (
+    "a red ball bounces on a wooden floor",
+    "a blue cube slides to the left on grass at sunset",
+    "a green cone stands on a tiled floor",
+    "two yellow balls roll to the right on sand",
+    "a purple cylinder falls on snow",
+    "赤い立方体が芝生の上で回る",
+)
+PAGES = {  # what is shown where; {id} is the first finished film
+    "make": "/",
+    "library": "/library",
+    "watch": "/watch/{id}",
+    **{f"edit-{verb}": f"/edit/{{id}}?verb={verb}" for verb in ("remix", "recut", "extend", "blend", "loop", "inpaint")},
+    "storyboard": "/storyboard",
+    "characters": "/characters",
+    "feed": "/feed",
+    "verify": "/verify",
+    **{f"admin-{tab}": f"/admin/{tab}" for tab in ("keys", "usage", "review", "policy", "workers", "audit")},
+}
+SIZES = {"": {"width": 1360, "height": 860}, "-phone": {"width": 390, "height": 844}}
+PHONE = ("signin", "make", "library", "watch", "storyboard")
+LOCALES = {"en": "en-US", "ja": "ja-JP"}
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(prog="python -m docs.screens", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder for the pictures")
+    parser.add_argument("--url", help="a server that runs already")
+    parser.add_argument("--key-file", type=Path, help="a file with an admin key of that server")
+    parser.add_argument("--only", default="", help="a regular expression that the pictures' names must match")
+    args = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url, key = (args.url, args.key_file.read_text("utf-8").strip()) if args.url else stack.enter_context(served())
+        if not args.url:
+            furnish(url, key)
+        shoot(url, key, args.out, args.only)
+
+
+def chromium() -> str:
+    """Where the system's Chromium is."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise SystemExit("There is no Chromium here; install Debian's: apt install chromium.")
+    return found
+
+
+@contextlib.contextmanager
+def served() -> Iterator[tuple[str, str]]:
+    """A server of our own in an empty folder: its address and its first key."""
+    with tempfile.TemporaryDirectory(prefix="misora-screens-") as folder:
+        command = [sys.executable, "-m", "misora", "serve", "--port", "0", "--data", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            told = next(line for line in process.stdout if "ready at" in line)
+            try:
+                yield told.split()[-1], (Path(folder) / "admin.key").read_text("utf-8").strip()
+            finally:
+                process.terminate()
+                process.wait(60)
+
+
+def ask(url: str, key: str, method: str, path: str, body: object = None) -> Any:
+    """One request and its JSON."""
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url + path, data, headers, method=method), timeout=60) as answer:
+        return json.load(answer)
+
+
+def furnish(url: str, key: str) -> None:
+    """A few films, one of them remixed, some published, one a favourite and a character."""
+    size = {"size": "704x384", "seconds": "4"}
+    made = [finished(url, key, ask(url, key, "POST", "/v1/videos", {"prompt": prompt, "seed": 7} | size)) for prompt in PROMPTS]
+    finished(url, key, ask(url, key, "POST", f"/v1/videos/{made[0]}/remix", {"prompt": "a red ball bounces on snow at night"}))
+    for name in made[:4]:
+        ask(url, key, "POST", f"/v1/misora/videos/{name}/publish", {})
+    ask(url, key, "POST", f"/v1/misora/videos/{made[1]}/favourite", {"favourite": True})
+    ask(url, key, "POST", "/v1/videos/characters", {"name": "Sora", "video": {"id": made[2]}})
+
+
+def finished(url: str, key: str, job: dict[str, Any]) -> str:
+    """The id of a video, once it is finished."""
+    while job["status"] not in ("completed", "failed"):
+        time.sleep(0.5)
+        job = ask(url, key, "GET", f"/v1/videos/{job['id']}")
+    assert job["status"] == "completed", job["error"]
+    return str(job["id"])
+
+
+def shoot(url: str, key: str, out: Path, only: str = "") -> None:
+    """Every page, in both languages and themes, and some on a phone's screen."""
+    found = ask(url, key, "GET", "/v1/misora/videos?status=completed&limit=100")["data"]
+    first = next((video["id"] for video in reversed(found)), "")
+    out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--force-color-profile=srgb"])
+        for language in LOCALES:
+            for theme in ("light", "dark"):
+                for size in SIZES:
+                    _walk(browser, url, key, first, out, (language, theme, size), only)
+        browser.close()
+
+
+def _walk(browser: Browser, url: str, key: str, first: str, out: Path, way: tuple[str, str, str], only: str) -> None:
+    language, theme, size = way
+    names = [name for name in ("signin", *PAGES) if not size or name in PHONE]
+    wanted = {name: out / f"{name}-{language}-{theme}{size}.png" for name in names}
+    wanted = {name: path for name, path in wanted.items() if re.search(only, path.stem)}
+    if not wanted:
+        return
+    context = browser.new_context(
+        viewport=SIZES[size],
+        locale=LOCALES[language],
+        color_scheme=theme,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("#key")
+    if "signin" in wanted:
+        settle(page)
+        page.screenshot(path=wanted["signin"])
+    sign_in(page, key)
+    for name, path in wanted.items():
+        if name != "signin":
+            page.goto(url + PAGES[name].format(id=first))
+            settle(page)
+            page.screenshot(path=path)
+    context.close()
+
+
+def sign_in(page: Page, key: str) -> None:
+    """Through the door, as a person does it."""
+    page.fill("#key", key)
+    page.press("#key", "Enter")
+    page.wait_for_selector(".signout")
+
+
+def settle(page: Page) -> None:
+    """Until the page is drawn and its pictures are there."""
+    page.wait_for_selector("html[data-ready] main > *")
+    page.wait_for_timeout(400)
+    page.wait_for_function("() => [...document.images].every((each) => each.complete)")
+
+
+if __name__ == "__main__":
+    main()

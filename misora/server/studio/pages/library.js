@@ -1,0 +1,144 @@
+// The library: everything one made, in a grid that holds only the rows that are seen; it knows nothing of how clips are made.
+
+import { get, post } from "../api.js";
+import { choices, debounced, fill, h, iconButton } from "../dom.js";
+import { number, t, trouble } from "../i18n.js";
+import { latest } from "../live.js";
+import { card } from "../parts/clip.js";
+import { leaving, removed } from "../parts/remove.js";
+import { hear } from "../state.js";
+import { busy } from "../toast.js";
+
+const PAGE = 100, NARROW = 240, WORDS = 62, GAP = 20, SPARE = 2; // clips a question, pixels of a column, of the words, between, rows kept beside
+
+/** Show the page. */
+export async function show(main, { go }) {
+  let items = [], total = 0, more = true, asking = null, columns = 1, rowHeight = 1, focus = 0, turn = 0;
+  const wanted = { q: "", favourite: "" };
+  const grid = h("div", { class: "vgrid", role: "list", "aria-label": t("nav.library") });
+  const count = h("p", { class: "count", role: "status" });
+  const search = h("input", { type: "search", placeholder: t("library.search"), "aria-label": t("library.search"), oninput: debounced(() => { wanted.q = search.value; restart(); }, 250) });
+  const shown = new Map();
+
+  async function fetchMore() {
+    if (asking || !more) return asking;
+    const mine = turn, after = items.length ? `&after=${items[items.length - 1].id}` : "";
+    asking = get(`/misora/videos?limit=${PAGE}&q=${encodeURIComponent(wanted.q)}&favourite=${wanted.favourite}${after}`);
+    try {
+      const page = await asking;
+      if (mine !== turn) return undefined;
+      items = items.concat(page.data.filter((video) => !leaving(video.id)));
+      more = page.has_more;
+      total = page.total;
+      layout();
+    } catch (error) {
+      count.textContent = trouble(error);
+    } finally {
+      if (mine === turn) asking = null;
+    }
+    return undefined;
+  }
+
+  function restart() {
+    turn += 1;
+    items = []; more = true; asking = null; focus = 0;
+    clear();
+    return fetchMore();
+  }
+
+  const clear = () => { shown.forEach((each) => each.remove()); shown.clear(); };
+
+  function layout() {
+    const width = grid.clientWidth || 1;
+    const wide = Math.max(2, Math.floor((width + GAP) / (NARROW + GAP)));
+    const column = (width - GAP * (wide - 1)) / wide;
+    if (wide !== columns) clear();
+    columns = wide;
+    rowHeight = column * 9 / 16 + WORDS + GAP;
+    const all = more ? Math.max(items.length, Math.min(total, items.length + PAGE)) : items.length;
+    grid.style.height = `${Math.ceil(all / columns) * rowHeight}px`;
+    grid.style.setProperty("--column", `${column}px`);
+    count.textContent = items.length ? t("library.count", { n: number(Math.max(total, items.length)) }) : "";
+    empty.hidden = items.length > 0 || more;
+    empty.textContent = t(wanted.q || wanted.favourite ? "library.none" : "library.empty");
+    paint();
+  }
+
+  function paint() {
+    const top = Math.max(0, -grid.getBoundingClientRect().top), first = Math.max(0, Math.floor(top / rowHeight) - SPARE) * columns;
+    const last = Math.min(items.length, (Math.ceil((top + innerHeight) / rowHeight) + SPARE) * columns);
+    for (const [place, element] of shown) if (place < first || place >= last) { element.remove(); shown.delete(place); }
+    for (let place = first; place < last; place += 1) if (!shown.has(place)) put(place);
+    if (last >= items.length - columns && more) fetchMore();
+  }
+
+  function put(place) {
+    const video = items[place];
+    const now = latest(video.id);
+    const element = card(now ? { ...video, ...now, misora: { ...video.misora, ...now.misora } } : video, { props: { role: "listitem" }, below: tools(video) });
+    const column = (grid.clientWidth - GAP * (columns - 1)) / columns;
+    element.style.transform = `translate(${(place % columns) * (column + GAP)}px, ${Math.floor(place / columns) * rowHeight}px)`;
+    const link = element.querySelector("a");
+    link.tabIndex = place === focus ? 0 : -1;
+    link.addEventListener("focus", () => { if (focus !== place) { const old = shown.get(focus)?.querySelector("a"); if (old) old.tabIndex = -1; focus = place; link.tabIndex = 0; } });
+    const before = [...shown.keys()].filter((each) => each > place).sort((a, b) => a - b)[0];
+    grid.insertBefore(element, before === undefined ? null : shown.get(before));
+    shown.set(place, element);
+  }
+
+  const tools = (video) => h("div", { class: "clip-tools" },
+    iconButton("heart", t("library.favourite"), (event) => like(video, event.currentTarget), { tabindex: "-1", "aria-pressed": String(Boolean(video.misora.favourite)) }),
+    iconButton("trash", t("watch.delete"), () => drop(video), { tabindex: "-1" }));
+
+  async function like(video, control) {
+    await busy(control, () => post(`/misora/videos/${video.id}/favourite`, { favourite: !video.misora.favourite }));
+    video.misora.favourite = !video.misora.favourite;
+    redo(items.indexOf(video));
+  }
+
+  function drop(video) {
+    items = items.filter((each) => each !== video);
+    total -= 1;
+    clear();
+    layout();
+    focusOn(Math.min(focus, items.length - 1));
+    removed(video);
+  }
+
+  function redo(place) { shown.get(place)?.remove(); shown.delete(place); paint(); if (place === focus) focusOn(place); }
+
+  function focusOn(place) {
+    if (place < 0 || place >= items.length) return;
+    focus = place;
+    const y = grid.getBoundingClientRect().top + scrollY + Math.floor(place / columns) * rowHeight;
+    if (y < scrollY + 90 || y + rowHeight > scrollY + innerHeight) scrollTo(0, y - innerHeight / 3);
+    paint();
+    shown.get(place)?.querySelector("a").focus({ preventScroll: true });
+  }
+
+  const steps = { ArrowRight: () => focus + 1, ArrowLeft: () => focus - 1, ArrowDown: () => focus + columns, ArrowUp: () => focus - columns, Home: () => 0, End: () => items.length - 1 };
+  function keyed(event) {
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    if (event.key === "/" && !typing) { event.preventDefault(); search.focus(); return; }
+    if (!event.target.closest(".clip") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const video = items[focus], element = shown.get(focus);
+    if (steps[event.key]) { event.preventDefault(); focusOn(Math.max(0, Math.min(items.length - 1, steps[event.key]()))); }
+    else if (event.key === "f") like(video, element.querySelector("[aria-pressed]"));
+    else if (event.key === "Delete" || event.key === "Backspace") { event.preventDefault(); drop(video); }
+    else if (event.key === "e" && video.status === "completed") go(`/edit/${video.id}?verb=remix`);
+  }
+
+  const empty = h("p", { class: "empty", hidden: true });
+  fill(main, h("header", { class: "page-head" }, h("h1", {}, t("nav.library")), count,
+    h("div", { class: "row" }, search, choices(t("library.show"), [["", t("library.all")], ["true", t("library.favourites")]], "", (value) => { wanted.favourite = value; restart(); }, { class: "bare" }))),
+  h("p", { class: "hint keys" }, t("library.keys")), grid, empty);
+  const resized = new ResizeObserver(() => layout());
+  resized.observe(grid);
+  let waiting = 0;
+  const scrolled = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
+  addEventListener("scroll", scrolled, { passive: true });
+  document.addEventListener("keydown", keyed);
+  const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place) && !shown.get(place).contains(document.activeElement)) redo(place); }), hear("back", restart), hear("finished", restart)];
+  await restart();
+  return () => { resized.disconnect(); removeEventListener("scroll", scrolled); document.removeEventListener("keydown", keyed); quiet.forEach((each) => each()); clear(); };
+}

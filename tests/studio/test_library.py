@@ -1,0 +1,105 @@
+"""A library of a thousand clips: only what is seen is in the page, and the keyboard reaches everything; nothing is rendered."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from misora.server.queue import jobs
+from misora.server.store.tables import videos
+from tests.server.shop import Shop, new_key
+from tests.server.test_content import finished
+from tests.studio.conftest import Visitor
+
+pytestmark = pytest.mark.browser
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def rich(shop: Shop) -> str:
+    """The secret of somebody with a thousand clips, which share one film."""
+    key = new_key(shop.store, "rich")
+    first = finished(shop, key.secret)
+    with shop.store.write() as db:
+        row = dict(db.execute(select(videos).where(videos.c.id == first)).mappings().one())
+        del row["seq"]
+        rows = [row | {"id": f"video_{place:032x}", "prompt": f"clip number {place}"} for place in range(1, MANY)]
+        db.execute(insert(videos), rows)
+    return key.secret
+
+
+def clips(page: Any) -> int:
+    """How many clips are in the page."""
+    return int(page.locator(".vgrid .clip").count())
+
+
+def test_a_thousand_clips_scroll_in_little_memory(rich: str, visitor: Visitor) -> None:
+    page = visitor.signed_in(rich, "/library")
+    page.wait_for_selector(f".count:has-text('{MANY:,} clips')")
+    page.wait_for_selector(".vgrid .clip")
+    most = clips(page)
+    end = time.monotonic() + 120
+    while "clip number 1," not in str(page.locator(".vgrid a").last.get_attribute("aria-label")) and time.monotonic() < end:
+        page.mouse.wheel(0, 6000)
+        page.wait_for_timeout(80)
+        most = max(most, clips(page))
+        if page.evaluate("() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2"):
+            page.wait_for_timeout(200)
+            if page.evaluate("() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2"):
+                break
+    assert most <= 60
+    assert page.locator(".vgrid .clip").last.get_attribute("data-id") is not None
+    page.evaluate("() => scrollTo(0, 0)")
+    page.wait_for_selector(f".clip[data-id='video_{MANY - 1:032x}']")
+    assert clips(page) <= 60
+
+
+def test_the_keyboard_moves_marks_deletes_and_opens(shop: Shop, rich: str, visitor: Visitor) -> None:
+    page = visitor.signed_in(rich, "/library")
+    page.wait_for_selector(".vgrid .clip")
+    page.locator(".vgrid a").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    name = page.evaluate("() => document.activeElement.closest('.clip').dataset.id")
+    assert name == f"video_{MANY - 2:032x}"
+    page.keyboard.press("f")
+    page.wait_for_selector(f".clip[data-id={name}] .loved")
+    page.keyboard.press("/")
+    page.keyboard.type("number 77")
+    page.wait_for_selector(".count:has-text('11 clips')")
+    page.fill("input[type=search]", "")
+    page.check("input[value=true]", force=True)
+    page.wait_for_selector(".count:has-text('1 clip')")
+    page.locator(".vgrid a").first.focus()
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".toast:has-text('Deleted')")
+    assert clips(page) == 0
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_selector(f".clip[data-id={name}]")
+    assert jobs.get(shop.store, name) is not None
+    page.locator(".vgrid a").first.focus()
+    page.keyboard.press("Delete")
+    page.goto(shop.url)  # leaving the page does not bring it back
+    end = time.monotonic() + 20
+    while jobs.get(shop.store, name) is not None and time.monotonic() < end:
+        time.sleep(0.1)
+    assert jobs.get(shop.store, name) is None
+
+
+def test_a_clip_is_scrubbed_and_played_under_the_pointer(rich: str, visitor: Visitor) -> None:
+    page = visitor.signed_in(rich, "/library")
+    page.emulate_media(reduced_motion="no-preference")
+    page.wait_for_selector(".vgrid .clip img")
+    box = page.locator(".picture").first.bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 20)
+    page.mouse.move(box["x"] + 10, box["y"] + 20)
+    first = page.evaluate("() => document.querySelector('.sheet').style.backgroundPosition")
+    page.mouse.move(box["x"] + box["width"] - 6, box["y"] + 20)
+    assert page.evaluate("() => document.querySelector('.sheet').style.backgroundPosition") != first
+    page.wait_for_selector(".picture.playing video", state="attached")
+    page.mouse.move(2, 2)
+    page.wait_for_selector(".picture video", state="detached")
