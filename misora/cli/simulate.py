@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from misora.render.footage import Footage
     from misora.render.request import Request
     from misora.words.graph import SceneGraph
+    from misora.world.mesh import Mesh
 
 TRIES = 5  # seeds after which a scene is given up
 EXAMPLE = '"a red ball rolls to the right on grass"'
@@ -33,13 +35,13 @@ def run(args: argparse.Namespace) -> None:
     """Simulate, draw and say where the video is. Raises MisoraError."""
     from misora.render import verbs
 
-    graph, args.prompt = scene_of(args.scene, args.seconds)
+    graph, args.prompt, meshes = scene_of(args.scene, args.seconds)
     strength = 0.0 if args.render_only else verbs.strength_of(args.strength)
-    common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.remix(request, draft(graph, request), strength))
+    common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.remix(request, draft(graph, request, meshes), strength))
 
 
-def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str]:
-    """The scene, and the sentence that tells of it. Raises UsageError."""
+def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str, dict[int, Mesh]]:
+    """The scene, the sentence that tells of it, and the meshes of its things by their numbers. Raises UsageError, MediaError."""
     import random
 
     from misora.words.graph import SceneGraph
@@ -52,17 +54,56 @@ def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str]:
         graph = read(text, seconds)
         if graph is None:
             raise UsageError(f"Nothing in {text!r} can be simulated; name things with a colour and a shape, for example {EXAMPLE}.")
-        return graph, text
+        return graph, text, {}
     try:
-        graph = SceneGraph.from_json(Path(text).read_text("utf-8"))
-        return graph, tell(graph, 0, random.Random(0), "en", detail=1.0).text
+        told = json.loads(Path(text).read_text("utf-8"))
+        shapes = {i: (thing.pop("mesh"), thing.pop("up", "z")) for i, thing in enumerate(told["things"]) if "mesh" in thing}
+        graph = SceneGraph.from_json(json.dumps(told))
+        check_graph(graph)
+        sentence = tell(graph, 0, random.Random(0), "en", detail=1.0).text
     except OSError as error:
         raise UsageError(f"The scene {text} cannot be read ({error.strerror}); check the name.") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UsageError(f"The scene {text} is no scene graph ({error}); docs/world.md shows one.") from None
+    return graph, sentence, {i: _mesh(Path(text).parent, file, up) for i, (file, up) in shapes.items()}
 
 
-def draft(graph: SceneGraph, request: Request) -> Footage:
+def check_graph(graph: SceneGraph) -> None:
+    """Raise ValueError, naming it, for a word that the world does not know, or a number of a thing that is not there."""
+    from misora.words import graph as known
+
+    words = [(thing.colour, known.COLOURS) for thing in graph.things] + [(thing.shape, known.SHAPES) for thing in graph.things]
+    words += [(thing.size, known.SIZES) for thing in graph.things if thing.size is not None]
+    words += [(graph.floor, known.FLOORS), (graph.light, known.LIGHTS), (graph.style, known.STYLES)]
+    numbers = [number for relation in graph.relations for number in (relation.a, relation.b)]
+    words += [(relation.kind, known.RELATIONS) for relation in graph.relations]
+    for card in graph.cards:
+        words += [(card.camera, known.CAMERAS), *((act.verb, known.VERBS) for act in card.acts)]
+        words += [(act.direction, known.DIRECTIONS) for act in card.acts if act.direction is not None]
+        numbers += [number for act in card.acts for number in (act.actor, act.target) if number is not None]
+        if not 0 <= card.start < card.end <= 600:
+            raise ValueError(f"a card from {card.start} to {card.end} seconds")
+    for word, list_of in words:
+        if word not in list_of:
+            raise ValueError(f"{word!r} is none of {', '.join(list_of)}")
+    if not graph.things or not graph.cards:
+        raise ValueError("it needs things and cards")
+    if any(not isinstance(number, int) or not 0 <= number < len(graph.things) for number in numbers):
+        raise ValueError("an act or a relation of a thing that is not there")
+
+
+def _mesh(folder: Path, file: object, up: object) -> Mesh:
+    """A thing's mesh, from a path relative to the scene. Raises UsageError, MediaError, MissingExtraError."""
+    try:
+        from misora.world.mesh import read_mesh
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The simulator is not installed; run `pip install 'misora[world]'`.") from error
+    if not isinstance(file, str) or up not in ("y", "z"):
+        raise UsageError('A mesh is the name of an .obj or .stl file, and "up" is "y" or "z"; mend the scene there.')
+    return read_mesh(folder / file, up=str(up))
+
+
+def draft(graph: SceneGraph, request: Request, meshes: dict[int, Mesh]) -> Footage:
     """The scene as the simulator draws it, at the video's size and rate. Raises GenerationError, MissingExtraError."""
     try:
         from misora.world.make import Unstageable, render_graph
@@ -75,7 +116,8 @@ def draft(graph: SceneGraph, request: Request) -> Footage:
     frames = round(request.seconds * 24)
     for again in range(TRIES):
         try:
-            clip = render_graph(graph, request.seed + again, seconds=(frames - 1) / 24, frame_rate=24.0, size=request.delivered())
+            size, seconds = request.delivered(), (frames - 1) / 24
+            clip = render_graph(graph, request.seed + again, seconds=seconds, frame_rate=24.0, size=size, meshes=meshes)
         except Unstageable:
             continue
         return Footage(frames=torch.from_numpy(clip.frames), rate=24.0, name="the simulation")

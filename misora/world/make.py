@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ import numpy.typing as npt
 from misora.data.clip import Clip, Truth
 from misora.words.graph import SceneGraph, is_held_out
 from misora.world.claims import false_acts, false_claims
+from misora.world.mesh import Mesh
 from misora.world.scenes import Mix, sample_graph
 from misora.world.shot import Shot
 from misora.world.stage import Unplaceable
-from misora.world.takes import Picture, stage_graph, window
+from misora.world.takes import NO_MESHES, Picture, stage_graph, window
 
 ATTEMPTS = 20  # times that one graph is staged anew before it is given up
 LONG = 16.0  # seconds that a long simulation lasts at least
@@ -46,23 +47,34 @@ def staged_scenes(seed: int, mix: Mix, picture: Picture, *, held_out: bool = Fal
 
 
 def render_graph(
-    graph: SceneGraph, seed: int, *, seconds: float | None = None, frame_rate: float = 12.0, size: tuple[int, int] = (96, 176)
+    graph: SceneGraph,
+    seed: int,
+    *,
+    seconds: float | None = None,
+    frame_rate: float = 12.0,
+    size: tuple[int, int] = (96, 176),
+    meshes: Mapping[int, Mesh] = NO_MESHES,
 ) -> Clip:
-    """A clip of the given graph. ``seconds`` None: as long as its cards. Raises ``Unstageable`` where it cannot be made true."""
+    """A clip of the given graph. ``seconds`` None: as long as its cards. Raises ``Unstageable`` where it cannot be made true.
+
+    ``meshes``: what some of its things look like, by their numbers.
+    """
     picture = Picture(seconds=graph.cards[-1].end if seconds is None else seconds, frame_rate=frame_rate, size=size)
     for attempt in range(ATTEMPTS):
-        clip = shoot(*make_shot(graph, (seed, attempt), picture), picture)
+        clip = shoot(*make_shot(graph, (seed, attempt), picture, meshes), picture)
         if clip:
             return clip
     raise Unstageable(graph.to_json())
 
 
-def make_shot(graph: SceneGraph, seed: int | tuple[int, ...], picture: Picture) -> tuple[Shot, Truth]:
+def make_shot(
+    graph: SceneGraph, seed: int | tuple[int, ...], picture: Picture, meshes: Mapping[int, Mesh] = NO_MESHES
+) -> tuple[Shot, Truth]:
     """The graph staged and simulated, without pixels: ``visible`` and ``masks`` of the truth are empty. Raises ``Unstageable``."""
     seeds = (seed,) if isinstance(seed, int) else seed
     for attempt in range(ATTEMPTS):
         try:
-            shot, truth = stage_graph(graph, np.random.default_rng([*seeds, attempt]), picture)
+            shot, truth = stage_graph(graph, np.random.default_rng([*seeds, attempt]), picture, meshes)
         except Unplaceable:
             continue
         if not false_claims(truth, picture.frame_rate, picture.aspect):

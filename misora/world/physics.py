@@ -11,6 +11,8 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
+from misora.world.mesh import Mesh
+
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float32]
@@ -19,6 +21,7 @@ GRAVITY = 9.81  # metres per second squared
 LONGEST_STEP = 0.003  # seconds; contacts of the stiffness below are then still resolved by several steps
 STEPS_PER_LOOK = 4  # contacts are read after this many steps, less than one contact lasts
 STIFFNESS = 300.0**2  # of a bouncing contact, per unit of mass: it lasts pi / 300 s, about 10 ms
+HULL = 64  # corners of the convex hull of a mesh, at most
 ROUND = ("ball", "capsule", "egg", "cylinder", "cone")
 
 
@@ -41,6 +44,7 @@ class Solid:
     rolling: float = 0.0005
     restitution: float = 0.0
     fixed: bool = False
+    mesh: Mesh | None = None  # collides by its convex hull in place of the shape
     hinge: Vector | None = None  # the point about which it swings, free only to turn about the y axis: a pendulum
 
 
@@ -106,7 +110,9 @@ def rest(solids: Sequence[Solid], *, frames: int) -> Record:
         return np.repeat(np.asarray(rows, np.float32)[None], frames, axis=0)
 
     positions = still([solid.position for solid in solids])  # t k 3
-    sunk = still([(0.0, 0.0, -0.5 * solid.half[2] if solid.shape in ("cone", "pyramid") else 0.0) for solid in solids])  # t k 3
+    sunk = still(
+        [(0.0, 0.0, -0.5 * solid.half[2] if solid.shape in ("cone", "pyramid") and not solid.mesh else 0.0) for solid in solids]
+    )  # t k 3
     return Record(
         positions=positions,
         orientations=still([solid.orientation for solid in solids]),
@@ -206,7 +212,7 @@ class _World:
 
 def _describe(solids: Sequence[Solid], timestep: float, gravity: float) -> str:
     """The scene in MuJoCo's own XML: geom 0 is the floor, then one geom for each solid, in order."""
-    meshes = "".join(_mesh(number, solid) for number, solid in enumerate(solids) if solid.shape in ("cone", "pyramid"))
+    meshes = "".join(_mesh(number, solid) for number, solid in enumerate(solids) if solid.mesh or solid.shape in ("cone", "pyramid"))
     bodies = "".join(_body(number, solid) for number, solid in enumerate(solids))
     return (
         f'<mujoco><option timestep="{timestep:.9f}" gravity="0 0 {-gravity}" cone="elliptic" iterations="30"/>'
@@ -230,6 +236,8 @@ def _body(number: int, solid: Solid) -> str:
 
 
 def _form(number: int, solid: Solid) -> str:
+    if solid.mesh:
+        return f'type="mesh" mesh="m{number}"'
     x, y, z = solid.half
     forms = {
         "ball": f'type="sphere" size="{x}"',
@@ -243,6 +251,9 @@ def _form(number: int, solid: Solid) -> str:
 
 
 def _mesh(number: int, solid: Solid) -> str:
+    if solid.mesh:
+        known = np.unique(solid.mesh.corners.reshape(-1, 3).round(6), axis=0)  # v 3
+        return f'<mesh name="m{number}" maxhullvert="{HULL}" vertex="{" ".join(_text(point) for point in known.tolist())}"/>'
     x, y, z = solid.half
     corners = 4 if solid.shape == "pyramid" else 24
     stretch = math.sqrt(2.0) if corners == 4 else 1.0  # a square's corners lie further out than its sides

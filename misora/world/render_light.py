@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from misora.world.compiled import compiled
-from misora.world.render_solids import FAR, normal, span
+from misora.world.render_mesh import mesh_normal, mesh_span
+from misora.world.render_solids import FAR, MESH, normal, span
 from misora.world.render_tables import (
     ABOVE,
     BANDS,
@@ -27,11 +28,13 @@ from misora.world.render_tables import (
     HORIZON,
     KIND,
     NATIVE,
+    NODES,
     PLACE,
     REACH,
     RIGHT,
     ROUND,
     SOFT,
+    START,
     SUN,
     SUNLIGHT,
     SWING,
@@ -77,7 +80,7 @@ def into(body: Table, x: float, y: float, z: float) -> Triple:
 
 
 @compiled
-def body_span(body: Table, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> tuple[float, float]:
+def body_span(body: Table, look: Table, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> tuple[float, float]:
     """Where a world ray of unit direction enters and leaves the body; rays that miss its bounding ball are turned away first."""
     px, py, pz = ox - body[PLACE], oy - body[PLACE + 1], oz - body[PLACE + 2]
     along = px * dx + py * dy + pz * dz
@@ -85,14 +88,22 @@ def body_span(body: Table, ox: float, oy: float, oz: float, dx: float, dy: float
         return FAR, -FAR
     px, py, pz = into(body, px, py, pz)
     dx, dy, dz = into(body, dx, dy, dz)
+    if body[KIND] == MESH:
+        return mesh_span(look, int(body[START]), int(body[NODES]), px, py, pz, dx, dy, dz)
     return span(body[KIND], body[HALF], body[HALF + 1], body[HALF + 2], px, py, pz, dx, dy, dz)
 
 
 @compiled
-def body_normal(body: Table, x: float, y: float, z: float) -> Triple:
-    """Unit normal in the world at a world point of the body's surface."""
+def body_normal(body: Table, look: Table, x: float, y: float, z: float, dx: float, dy: float, dz: float) -> Triple:
+    """Unit normal in the world at a world point of the body's surface, seen along d."""
     px, py, pz = into(body, x - body[PLACE], y - body[PLACE + 1], z - body[PLACE + 2])
-    px, py, pz = normal(body[KIND], body[HALF], body[HALF + 1], body[HALF + 2], px, py, pz)
+    if body[KIND] == MESH:
+        px, py, pz = mesh_normal(look, int(body[START]), int(body[NODES]), px, py, pz)
+        ax, ay, az = into(body, dx, dy, dz)
+        if px * ax + py * ay + pz * az > 0.0:  # a mesh may be wound either way
+            px, py, pz = -px, -py, -pz
+    else:
+        px, py, pz = normal(body[KIND], body[HALF], body[HALF + 1], body[HALF + 2], px, py, pz)
     m = TURN
     nx = body[m] * px + body[m + 1] * py + body[m + 2] * pz
     ny = body[m + 3] * px + body[m + 4] * py + body[m + 5] * pz
@@ -108,7 +119,7 @@ def shadow(own: int, x: float, y: float, z: float, bodies: Table, near: Indices,
     for n in range(count):
         i = near[n]
         if i != own:
-            enter, leave = body_span(bodies[i], x, y, z, look[SUN], look[SUN + 1], look[SUN + 2])
+            enter, leave = body_span(bodies[i], look, x, y, z, look[SUN], look[SUN + 1], look[SUN + 2])
             chord = leave - max(enter, 0.0)
             if chord > 0.0:
                 if bodies[i, KIND] == 0.0:
@@ -198,7 +209,7 @@ def body_light(
     own: int, x: float, y: float, z: float, dx: float, dy: float, dz: float, bodies: Table, near: Indices, count: int, look: Table
 ) -> Triple:
     """Linear colour of body ``own`` at a point of its surface, seen along d."""
-    nx, ny, nz = body_normal(bodies[own], x, y, z)
+    nx, ny, nz = body_normal(bodies[own], look, x, y, z, dx, dy, dz)
     facing = nx * look[SUN] + ny * look[SUN + 1] + nz * look[SUN + 2]
     sun = 0.0
     if facing > -look[WRAP]:
@@ -256,7 +267,7 @@ def ray(
     ox, oy, oz = camera[EYE], camera[EYE + 1], camera[EYE + 2]
     first, own = (-oz / dz if dz < -1e-6 else FAR), -1
     for n in range(few):
-        enter, leave = body_span(bodies[seen[n]], ox, oy, oz, dx, dy, dz)
+        enter, leave = body_span(bodies[seen[n]], look, ox, oy, oz, dx, dy, dz)
         if enter < leave and 0.0 < enter < first:
             first, own = enter, seen[n]
     x, y, z = ox + first * dx, oy + first * dy, oz + first * dz

@@ -12,6 +12,7 @@ from misora.world.compiled import compiled
 
 Span = tuple[float, float]
 KINDS = {"ball": 0, "egg": 0, "cube": 1, "block": 1, "wall": 1, "shard": 1, "cylinder": 2, "cone": 3, "capsule": 4, "pyramid": 5}
+MESH = 6  # no formula: ``render_mesh`` walks its triangles
 FAR = 1e30
 BEVEL = 0.08  # rounded edges, as a share of the smallest half extent; only the shading is rounded
 

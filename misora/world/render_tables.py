@@ -8,19 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from misora.world.palette import COLOURS, LIGHTS, STYLES, Colour, Light
-from misora.world.render_solids import KINDS
+from misora.world.render_mesh import tree
+from misora.world.render_solids import KINDS, MESH
 from misora.world.shot import Shot
 from misora.world.texture import FLOORS, wave_table
 
 Table = npt.NDArray[np.float64]
 
 # One row a body: kind (-1: absent), half extents, rotation (rows: world axes in the body's frame), centre, bounding radius, radius of a
-# ball of the same size, linear colour.
-KIND, HALF, TURN, PLACE, REACH, ROUND, TINT, BODY_WIDTH = 0, 1, 4, 13, 16, 17, 18, 21
+# ball of the same size, linear colour; of a mesh, where it begins in the shot's row and how many nodes it has.
+KIND, HALF, TURN, PLACE, REACH, ROUND, TINT, START, NODES, BODY_WIDTH = 0, 1, 4, 13, 16, 17, 18, 21, 22, 23
 # One row a frame: eye, right and up (as long as half the picture), forward, sine of a native pixel's angle.
 EYE, RIGHT, UP, FORWARD, NATIVE, CAMERA_WIDTH = 0, 3, 6, 9, 12, 13
 # One row a shot: direction to the sun, its light, light from above and below, sky at and over the horizon, floor and its swing; the style;
-# sunlight on the flat floor.
+# sunlight on the flat floor; then the trees of the meshes.
 SUN, SUNLIGHT, ABOVE, BELOW, HORIZON, ZENITH, FLOOR, SWING = range(0, 24, 3)
 GLOSS, WRAP, SOFT, BANDS, GREY, FLAT = range(24, 30)
 NATIVE_SIDE = 96  # the shorter side, in pixels, of the pictures that the networks see
@@ -31,13 +32,20 @@ def body_table(shot: Shot) -> Table:
     t, k = shot.present.shape
     rows = np.zeros((t, k, BODY_WIDTH))
     milk = STYLES[shot.style].milk
+    start = FLAT + 1
     for i, body in enumerate(shot.bodies):
         a, b, c = body.half
-        rows[:, i, KIND] = np.where(shot.present[:, i], KINDS[body.shape], -1)
+        rows[:, i, KIND] = np.where(shot.present[:, i], MESH if body.mesh else KINDS[body.shape], -1)
         rows[:, i, HALF:TURN] = body.half
-        rows[:, i, REACH] = max(body.half) if body.shape in ("ball", "egg", "capsule") else math.sqrt(a * a + b * b + c * c)
+        rows[:, i, REACH] = (
+            max(body.half) if body.shape in ("ball", "egg", "capsule") and not body.mesh else math.sqrt(a * a + b * b + c * c)
+        )
         rows[:, i, ROUND] = (a * b * c) ** (1 / 3)
         rows[:, i, TINT : TINT + 3] = linear(COLOURS[body.colour]) * (1 - milk) + milk
+        if body.mesh:
+            numbers, nodes = tree(body.mesh)
+            rows[:, i, START], rows[:, i, NODES] = start, nodes
+            start += numbers.size
     rows[:, :, TURN:PLACE] = rotations(shot.orientations.astype(np.float64)).reshape(t, k, 9)
     rows[:, :, PLACE : PLACE + 3] = shot.positions
     return rows
@@ -67,7 +75,10 @@ def camera_table(shot: Shot, *, height: int, width: int) -> Table:
 
 
 def look_tables(shot: Shot) -> tuple[Table, Table]:
-    """The shot's light, floor and style [FLAT + 1], and the floor's waves [n, 4]. The lowest bit of ``texture_seed`` is the sun's side."""
+    """The shot's light, floor, style and meshes [FLAT + 1 ...], and the floor's waves [n, 4].
+
+    The lowest bit of ``texture_seed`` is the sun's side.
+    """
     light, style, floor = LIGHTS[shot.light], STYLES[shot.style], FLOORS[shot.floor]
     side = 1.0 if shot.texture_seed % 2 else -1.0
     rng = np.random.default_rng(shot.texture_seed // 2)
@@ -79,6 +90,7 @@ def look_tables(shot: Shot) -> tuple[Table, Table]:
     look[BELOW:HORIZON] = np.array(light.below) * (0.5 + mean)
     look[FLOOR:SWING], look[SWING:GLOSS] = mean, floor.swing
     look[GLOSS:FLAT] = style.gloss, style.wrap, style.soft, style.bands, style.grey
+    look = np.concatenate([look, *(tree(body.mesh)[0].ravel() for body in shot.bodies if body.mesh)])
     return look, wave_table(floor, side, rng)
 
 

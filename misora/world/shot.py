@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from misora.world.mesh import Mesh
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Body:
@@ -20,6 +22,7 @@ class Body:
     shape: str
     half: tuple[float, float, float]
     colour: str
+    mesh: Mesh | None = None  # drawn in place of the shape, within the same half extents
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,10 @@ import numpy.typing as npt
 from misora.data.clip import Truth
 from misora.words.graph import Card, Relation, SceneGraph
 from misora.world import events, physics, stage
+from misora.world.mesh import Mesh
 from misora.world.shot import Body, Shot
+
+NO_MESHES: Mapping[int, Mesh] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,9 +49,15 @@ class Take:
     camera: stage.Floats  # t 7
 
 
-def stage_graph(graph: SceneGraph, rng: np.random.Generator, picture: Picture) -> tuple[Shot, Truth]:
-    """One try at the graph; ``visible`` and ``masks`` of the truth are left empty. Raises ``stage.Unplaceable``."""
+def stage_graph(
+    graph: SceneGraph, rng: np.random.Generator, picture: Picture, meshes: Mapping[int, Mesh] = NO_MESHES
+) -> tuple[Shot, Truth]:
+    """One try at the graph; ``visible`` and ``masks`` of the truth are left empty. Raises ``stage.Unplaceable``.
+
+    ``meshes``: what some of the things look like, by their numbers, as large as fits into the shape that the graph gives them.
+    """
     forms = [stage.form(thing, rng) for thing in graph.things]
+    forms = [(shape, meshes[i].within(half).half if i in meshes else half) for i, (shape, half) in enumerate(forms)]
     groups: list[list[Card]] = []
     for card in graph.cards:
         if card.cut or not groups:
@@ -58,7 +67,7 @@ def stage_graph(graph: SceneGraph, rng: np.random.Generator, picture: Picture) -
     takes = []
     for number, group in enumerate(groups):
         times = np.arange(borders[number], borders[number + 1]) / picture.frame_rate
-        takes.append(film_take(forms, group, graph.relations if number == 0 else (), times, picture, rng))
+        takes.append(film_take(forms, group, graph.relations if number == 0 else (), times, picture, rng, meshes))
     return join(graph, takes, int(rng.integers(2**31)))
 
 
@@ -69,6 +78,7 @@ def film_take(
     times: npt.NDArray[np.float64],
     picture: Picture,
     rng: np.random.Generator,
+    meshes: Mapping[int, Mesh] = NO_MESHES,
 ) -> Take:
     """Cards without a cut between them, at the given times: placed, set going, simulated, filmed."""
     high = any(act.verb == "stack" for card in cards for act in card.acts) or any(relation.kind == "on_top_of" for relation in relations)
@@ -80,7 +90,10 @@ def film_take(
         for act in card.acts:
             events.perform(draft, act, span, rng)
     stage.place(draft, relations, rng)
-    solids = stage.solids(draft)
+    solids = [
+        dataclasses.replace(solid, mesh=meshes[i].within(solid.half)) if i in meshes else solid
+        for i, solid in enumerate(stage.solids(draft))
+    ]
     bursts = []
     pieces_of: dict[int, int] = {}
     for body in draft.broken:
@@ -99,8 +112,8 @@ def film_take(
 def join(graph: SceneGraph, takes: Sequence[Take], texture_seed: int) -> tuple[Shot, Truth]:
     """One shot and one truth of all the takes: the things first, then each take's own walls and pieces, absent from the others."""
     things = len(graph.things)
-    halves = [solid.half for solid in takes[0].solids]
-    bodies = [Body(shape=thing.shape, half=half, colour=thing.colour) for thing, half in zip(graph.things, halves, strict=False)]
+    cast = zip(graph.things, takes[0].solids, strict=False)
+    bodies = [Body(shape=thing.shape, half=solid.half, colour=thing.colour, mesh=solid.mesh) for thing, solid in cast]
     owned = []  # for each take, the columns of its bodies
     for take in takes:
         owned.append([*range(things), *range(len(bodies), len(bodies) + len(take.solids) - things)])

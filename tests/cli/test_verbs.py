@@ -162,17 +162,37 @@ def test_a_scene_is_a_sentence_or_a_graph(tmp_path: Path) -> None:
     from misora.cli.simulate import scene_of
     from misora.client.errors import UsageError
 
-    graph, told = scene_of("a red ball rolls to the left", 2.0)
+    graph, told, _ = scene_of("a red ball rolls to the left", 2.0)
     assert graph.cards[0].end == 2.0 and told == "a red ball rolls to the left"
     (tmp_path / "scene.json").write_text(graph.to_json())
-    again, told = scene_of(str(tmp_path / "scene.json"), 2.0)
+    again, told, _ = scene_of(str(tmp_path / "scene.json"), 2.0)
     assert again == graph and "red" in told
     for wrong, says in (("a lion sleeps", "colour and a shape"), (str(tmp_path / "none.json"), "cannot be read")):
         with pytest.raises(UsageError, match=says):
             scene_of(wrong, 2.0)
-    (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(UsageError, match="no scene graph"):
-        scene_of(str(tmp_path / "bad.json"), 2.0)
+    for bad in ("{}", "[]", "3", graph.to_json().replace('"red"', '"mauve"'), graph.to_json().replace('"actor":0', '"actor":7')):
+        (tmp_path / "bad.json").write_text(bad)
+        with pytest.raises(UsageError, match="no scene graph"):
+            scene_of(str(tmp_path / "bad.json"), 2.0)
+
+
+def test_a_scene_may_bring_its_own_mesh(tmp_path: Path) -> None:
+    from misora.cli.simulate import scene_of
+    from misora.client.errors import MediaError, UsageError
+
+    graph, _, _ = scene_of("a red cube slides to the left", 2.0)
+    told = json.loads(graph.to_json())
+    told["things"][0] |= {"mesh": "wedge.obj", "up": "y"}
+    (tmp_path / "scene.json").write_text(json.dumps(told))
+    with pytest.raises(MediaError, match="check the name"):
+        scene_of(str(tmp_path / "scene.json"), 2.0)
+    (tmp_path / "wedge.obj").write_text("v 0 0 0\nv 2 0 0\nv 0 0 2\nv 0 1 0\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n")
+    again, said, meshes = scene_of(str(tmp_path / "scene.json"), 2.0)
+    assert again == graph and "red" in said and meshes[0].half == (1.0, 1.0, 0.5)
+    told["things"][0]["up"] = "sideways"
+    (tmp_path / "scene.json").write_text(json.dumps(told))
+    with pytest.raises(UsageError, match="mend the scene"):
+        scene_of(str(tmp_path / "scene.json"), 2.0)
 
 
 @pytest.mark.slow

@@ -1,0 +1,86 @@
+"""Laws of meshes: a box of triangles is drawn and falls as the box itself, either file says the same, hostile files are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from misora.client.errors import MediaError
+from misora.world.mesh import FACES, Mesh, read_mesh
+from misora.world.physics import Solid, simulate
+from misora.world.render import draw
+from misora.world.render_mesh import ROW, tree
+from tests.world.test_render import shot_of
+
+CORNERS = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+SIDES = ((1, 2, 4, 3), (5, 6, 8, 7), (1, 2, 6, 5), (3, 4, 8, 7), (1, 3, 7, 5), (2, 4, 8, 6))
+BOX = "".join(f"v {x} {y} {z}\n" for x, y, z in CORNERS) + "".join(f"f {' '.join(f'{c}/{c}/1' for c in side)}\n" for side in SIDES)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Mesh:
+    (tmp_path / "box.obj").write_text(f"# a box\no box\n{BOX}")
+    return read_mesh(tmp_path / "box.obj")
+
+
+def test_a_box_of_triangles_is_the_box(box: Mesh) -> None:
+    shot = shot_of("cube", "ball", seed=3)
+    mesh = box.within(shot.bodies[0].half)
+    meshed = dataclasses.replace(shot, bodies=(dataclasses.replace(shot.bodies[0], mesh=mesh), shot.bodies[1]))
+    (frames, ids), (own_frames, own_ids) = draw(shot, height=48, width=80), draw(meshed, height=48, width=80)
+    assert (ids != own_ids).mean() < 0.002
+    assert np.abs(frames.astype(int) - own_frames).mean() < 1.0, "but for the bevel, which only formulas have"
+
+
+def test_a_tree_holds_every_triangle_once_and_its_skips_go_forward() -> None:
+    corners = np.random.default_rng(0).normal(size=(137, 3, 3))
+    rows, nodes = tree(Mesh(corners=corners))
+    assert rows.shape == (nodes + 137, ROW) and rows[:nodes, 8].sum() == 137
+    assert (rows[:nodes, 6] > np.arange(nodes)).all() and rows[:nodes, 6].max() == nodes == rows[0, 6]
+    assert {tuple(row[:3]) for row in rows[nodes:]} == {tuple(triangle[0]) for triangle in corners}
+
+
+def test_a_mesh_falls_and_lies_like_a_box(box: Mesh) -> None:
+    half = (0.2, 0.2, 0.2)
+    ends = []
+    for mesh in (None, box.within(half)):
+        record = simulate([Solid(shape="cube", half=half, position=(0, 0, 1), mesh=mesh)], seconds=1.5, frame_rate=12)
+        ends.append(record.positions[-1, 0])
+        assert record.positions[3, 0, 2] == pytest.approx(1 - 9.81 / 2 * 0.25**2, abs=0.01)
+    assert np.allclose(*ends, atol=0.01)
+
+
+def test_both_kinds_of_stl_say_what_the_obj_says(box: Mesh, tmp_path: Path) -> None:
+    packed = b"".join(struct.pack("<12fH", 0, 0, 0, *map(float, triangle.ravel()), 0) for triangle in box.corners)
+    (tmp_path / "box.stl").write_bytes(b"\0" * 80 + struct.pack("<I", len(box.corners)) + packed)
+    assert np.allclose(read_mesh(tmp_path / "box.stl").corners, box.corners)
+    lines = "".join(f"vertex {x} {y} {z}\n" for triangle in box.corners for x, y, z in triangle)
+    (tmp_path / "text.STL").write_text(f"solid box\n{lines}endsolid\n")
+    assert np.allclose(read_mesh(tmp_path / "text.STL").corners, box.corners)
+
+
+HOSTILE = {
+    "empty.obj": ("", "no triangle"),
+    "nan.obj": (BOX.replace("v 1 1 1", "v nan 1 1"), "no numbers"),
+    "far.obj": (BOX.replace("v 1 1 1", "v 1e300 1 1"), "no numbers"),
+    "flat.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "flat"),
+    "astray.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "damaged"),
+    "words.obj": ("v a b c\n", "damaged"),
+    "many.obj": (BOX + "f 1 2 3\n" * (FACES + 1), "simplify"),
+    "cut.stl": ("\0" * 84 + "x", "damaged"),
+    "ragged.stl": ("solid a\nvertex 1 2 3\nvertex 1 2\n", "damaged"),
+    "box.ply": ("ply", "no mesh known"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_solid_is_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(HOSTILE[name][0])
+    with pytest.raises(MediaError, match=HOSTILE[name][1]):
+        read_mesh(tmp_path / name)
+    with pytest.raises(MediaError, match="check the name"):
+        read_mesh(tmp_path / "none.obj")
