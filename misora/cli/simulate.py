@@ -72,7 +72,8 @@ def check_graph(graph: SceneGraph) -> None:
     """Raise ValueError, naming it, for a word that the world does not know, or a number of a thing that is not there."""
     from misora.words import graph as known
 
-    words = [(thing.colour, known.COLOURS) for thing in graph.things] + [(thing.shape, known.SHAPES) for thing in graph.things]
+    words: list[tuple[str, tuple[str, ...]]] = [(thing.colour, known.COLOURS) for thing in graph.things]
+    words += [(thing.shape, known.SHAPES) for thing in graph.things]
     words += [(thing.size, known.SIZES) for thing in graph.things if thing.size is not None]
     words += [(graph.floor, known.FLOORS), (graph.light, known.LIGHTS), (graph.style, known.STYLES)]
     numbers = [number for relation in graph.relations for number in (relation.a, relation.b)]

@@ -9,30 +9,37 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from misora.evals.judge import judge
 from misora.evals.parse import parse
 from misora.evals.prompt import motion_energy
+from misora.words.graph import SceneGraph
 
 RATE = 12.0
 WINDOW = 49  # frames that are parsed at once: four seconds
 Bounds = tuple[float, float]
 ENERGY: Bounds = (0.7, 1.4)
 ALWAYS: Bounds = (1.0, 1.0)
+MOVES: dict[str, Bounds] = {"mirror": (0.25, math.inf), "energy": ENERGY}  # what a frozen clip and one that runs back miss
+SEAMLESS: dict[str, Bounds] = {"exact": ALWAYS, "jump": (0.0, 2.0), **MOVES}
+FRESH: dict[str, Bounds] = {"fresh": (0.25, math.inf)}  # what a copy of the source misses
+MOTION = ("direction", "still", "action")  # the judge's questions about what happens
 
 BARS: dict[str, dict[str, Bounds]] = {
-    "loop": {"seam": (0.25, 1.2), "mirror": (0.25, math.inf), "energy": ENERGY},
-    "loop of a clip": {"seam": (0.25, 1.2), "mirror": (0.25, math.inf), "energy": ENERGY},
-    "animate": {"first": (-1.0, math.inf), "mirror": (0.25, math.inf), "energy": ENERGY},
-    "extend": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "fresh": (0.25, math.inf), "energy": ENERGY},
-    "extend backward": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "fresh": (0.25, math.inf), "energy": ENERGY},
-    "connect": {"exact": ALWAYS, "jump": (0.0, 2.0), "mirror": (0.25, math.inf), "energy": ENERGY},
-    "extend x8": {"drift": (0.0, 1.0), "cast": (0.9, 1.0), "fresh": (0.25, math.inf)},
-    "inpaint": {"exact": ALWAYS, "changed": (2.0, math.inf)},
-    "storyboard": {"events": (0.85, 1.0), "energy": ENERGY},
-    "reference": {"cast": (0.95, 1.0), "energy": ENERGY},
+    "loop": {"seam": (0.25, 1.2), **MOVES},
+    "loop of a clip": {"seam": (0.25, 1.2), **MOVES},
+    "animate": {"first": (-1.0, math.inf), "points": (-5.0, math.inf), **MOVES},
+    "extend": {**SEAMLESS, **FRESH},
+    "extend backward": {**SEAMLESS, **FRESH},
+    "connect": SEAMLESS,
+    "extend x8": {"drift": (0.0, 1.0), "cast": (0.9, 1.0), **FRESH, **MOVES},
+    "inpaint": {"exact": ALWAYS, "changed": (2.0, math.inf), **MOVES},
+    "storyboard": {"events": (0.85, 1.0), **MOVES},
+    "reference": {"cast": (0.95, 1.0), **FRESH, **MOVES},
 }
 
 
@@ -122,6 +129,17 @@ def energy(frames: np.ndarray, reference: np.ndarray) -> float:
     return motion_energy(frames) / max(motion_energy(reference), 1e-6)
 
 
+def moves(frames: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """The two figures that every row shows: how far a clip is from its own reverse, and its motion energy over the simulator's."""
+    return {"mirror": mirror(frames), "energy": energy(frames, reference)}
+
+
+def told(graph: SceneGraph, frames: np.ndarray) -> float:
+    """The share, in points of a hundred, of the graph's questions about what happens that a clip answers rightly."""
+    answers = [answer for atom, given in judge(graph, parse(frames)).items() if atom in MOTION for answer in given]
+    return 100.0 * float(np.mean(answers)) if answers else 0.0
+
+
 def ping_pong(frames: np.ndarray) -> np.ndarray:
     """A clip that runs forward and then back: as long, and closed without an invention."""
     half = frames[: len(frames) // 2 + 1]
@@ -173,6 +191,23 @@ def table(rows: Sequence[Row]) -> Table:
         name = f"  {one.control}" if one.control else one.verb
         view.add_row(name, figures, str(one.clips), ", ".join(one.missed()) or "-", "ok" if one.right() else "WRONG")
     return view
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same table as Markdown; controls stand below their verb."""
+    lines = ["| verb | control | figures | clips | missed | |", "|---" * 6 + "|"]
+    for one in rows:
+        figures = ", ".join(f"{name} {value:.2f} {_bar(BARS[one.verb].get(name))}".rstrip() for name, value in one.figures.items())
+        verdict = "ok" if one.right() else "WRONG"
+        lines.append(f"| {one.verb} | {one.control} | {figures} | {one.clips} | {', '.join(one.missed()) or '–'} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_report(folder: Path, rows: Sequence[Row], **about: object) -> None:
+    """Write ``verbs.json`` and ``verbs.md`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verbs.json").write_text(as_json(rows, **about), "utf-8")
+    (folder / "verbs.md").write_text(markdown(rows), "utf-8")
 
 
 def as_json(rows: Sequence[Row], **about: object) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from misora.cli.main import main
 from misora.evals import verbs
+from tests.tiny import write_weights
 
 
 def moving(count: int, *, turns: float = 0.0) -> np.ndarray:
@@ -65,3 +68,29 @@ def test_pictures_and_survival() -> None:
     frames = moving(12)
     assert verbs.psnr(frames[0], frames[0]) > 100 > verbs.psnr(frames[0], frames[5])
     assert verbs.survival(np.full((49, 48, 88, 3), 110, np.uint8), ()) == 1.0
+
+
+def test_every_verb_is_measured_beside_controls_and_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(write_weights(tmp_path / "weights"))
+    flags = ["evals", "verbs", "--scenes", "1", "--steps", "1", "--guidance", "1", "--model", model, "--out", str(tmp_path / "out")]
+    for verb in ("connect", "inpaint", "storyboard"):
+        assert main([*flags, "--only", verb]) == 1, "weights that never learned anything miss their bars"
+        rows = json.loads((tmp_path / "out" / "verbs.json").read_text())["rows"]
+        assert {"energy", "mirror"} <= rows[0]["figures"].keys() and rows[0]["control"] == ""
+        assert all(row["missed"] and row["right"] for row in rows[1:]), [row["control"] for row in rows if not row["right"]]
+        assert {"frozen", "ping-pong"} <= {row["control"].split(",")[0] for row in rows}
+    assert "verbs.md" in capsys.readouterr().err and (tmp_path / "out" / "verbs.md").read_text().count("storyboard") == 5
+
+
+@pytest.mark.slow
+def test_all_verbs_can_be_measured(tmp_path: Path) -> None:
+    model = str(write_weights(tmp_path / "weights"))
+    assert main(["evals", "verbs", "--scenes", "1", "--steps", "1", "--model", model, "--out", str(tmp_path / "out")]) == 1
+    rows = json.loads((tmp_path / "out" / "verbs.json").read_text())["rows"]
+    assert {row["verb"] for row in rows} == set(verbs.BARS)
+
+
+@pytest.mark.parametrize("flags", [["--scenes", "0"], ["--only", "dance"], ["--steps", "0"]])
+def test_what_cannot_be_measured_is_refused(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evals", "verbs", "--out", str(tmp_path / "evals"), *flags]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1 and not (tmp_path / "evals").exists()

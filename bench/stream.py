@@ -1,0 +1,160 @@
+"""The figures of long and large videos, a line a bar: 60 seconds from a cold start, first frame, cost and memory over time, 1080p.
+
+    python -m bench.stream [--seconds 60] [--spans 4,16,60] [--large 1920x1080] [--large-seconds 10] [--steps 5] [--model NAME|FOLDER]
+
+Each span is drawn in a process of its own; at native size the painter has nothing to do and is left out, the large video is painted.
+It knows nothing of how good a video is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from misora.cli.measure import gemm_peak
+
+PROMPT = "a red ball rolls to the right, then a blue cube falls, on a wooden floor"
+NATIVE = "176x96"
+
+
+def cold(command: list[str]) -> tuple[float, float]:
+    """Wall seconds of a whole command in a new process, and its peak resident memory in GB."""
+    command = [sys.executable, "-m", *command]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}")
+    return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def resident() -> float:
+    """Resident memory of this process in GB; not a number where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError):
+        return float("nan")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def watched(work: Callable[[], None], every: float = 0.05) -> float:
+    """The most resident memory, in GB, that was seen while ``work`` ran."""
+    most, done = resident(), threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not done.wait(every):
+            most = max(most, resident())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return most
+
+
+def drawn(seconds: float, steps: int, model: str, warm: bool) -> dict[str, Any]:
+    """What one process sees of a video of so many seconds at native size: seconds and memory held after each second of video."""
+    from misora.media.write import write_video
+    from misora.model.weights import load_weights
+    from misora.render.engine import Misora
+
+    engine = Misora(dataclasses.replace(load_weights(model), painter=None))
+    wishes: Any = {"size": NATIVE, "steps": steps, "seed": 0}
+    if warm:
+        list(engine.generate(PROMPT, seconds=1.0, **wishes).stream())
+    marks: list[float] = []
+    held: list[float] = []
+    start = time.perf_counter()
+
+    def passing(frames: Iterator[Any]) -> Iterator[Any]:
+        for number, frame in enumerate(frames):
+            if number % 24 == 0:
+                marks.append(time.perf_counter() - start)
+                held.append(resident())
+            yield frame
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_video(Path(folder) / "long.mp4", passing(engine.generate(PROMPT, seconds=seconds, **wishes).stream()), 24.0)
+        marks.append(time.perf_counter() - start)
+
+    peak = watched(work)
+    return {"seconds": seconds, "first": marks[0], "whole": marks[-1], "marks": marks, "held": held, "peak": peak}
+
+
+def apart(*arguments: str) -> dict[str, Any]:
+    """The result of ``drawn`` in a process of its own, so that no memory of another run counts."""
+    done = subprocess.run([sys.executable, "-m", "bench.stream", "--one", *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"a run of {' '.join(arguments)} ended with exit code {done.returncode}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def over_time(run: dict[str, Any]) -> str:
+    """Seconds for each second of video and memory held, from tenth to tenth of a run."""
+    steps = [after - before for before, after in zip(run["marks"], run["marks"][1:], strict=False)]
+    size = max(1, len(steps) // 10)
+    parts = [slice(start, start + size) for start in range(0, len(steps), size)]
+    costs = " ".join(f"{statistics.mean(steps[part]):.2f}" for part in parts)
+    held = " ".join(f"{max(run['held'][part]):.2f}" for part in parts)
+    return f"      seconds a second of video  {costs}\n      GB held                    {held}"
+
+
+def report(options: argparse.Namespace) -> None:
+    """Measure and print every bar."""
+    shared = [str(options.steps), options.model]
+    spans = [apart(f"{span:g}", *shared, "warm") for span in options.spans]
+    short, long = spans[0], spans[-1]
+    whole, _ = cold(["bench.stream", "--one", f"{options.seconds:g}", *shared, "cold"])
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--seconds", f"{options.large_seconds:g}", "--size", options.large, "--steps", shared[0], "--model", shared[1], "--quiet"]
+        large, most = cold(["misora", "generate", PROMPT, *flags, "--seed", "0", "--out", str(Path(folder) / "large.mp4")])
+    print(f"{options.seconds:g} s at {NATIVE} from a cold start  {whole:.1f} s   bar: {options.seconds:g} s")
+    print(f"first frame, warm, of {long['seconds']:g} s  {long['first']:.2f} s   bar: 3 s")
+    print(f"peak memory of {long['seconds']:g} s over {short['seconds']:g} s  {long['peak'] / short['peak']:.3f}   bar: 1.10")
+    rates = [run["whole"] / run["seconds"] for run in spans]
+    told = ", ".join(f"{run['seconds']:g} s {rate:.2f}" for run, rate in zip(spans, rates, strict=True))
+    print(f"cost of a second of video  {told}; most over least {max(rates) / min(rates):.2f}   bar: 1.15")
+    print(over_time(long))
+    bar = 9 * options.large_seconds
+    print(f"{options.large_seconds:g} s at {options.large}, painted, cold  {large:.1f} s   bar: {bar:g} s   peak {most:.2f} GB")
+    print(f"matrix product beside it: {gemm_peak() / 1e12:.2f} TFLOP/s")
+
+
+def main() -> None:
+    """Measure and print, or be one of the runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--spans", type=lambda text: [float(span) for span in text.split(",")], default=[4.0, 16.0, 60.0])
+    parser.add_argument("--large", default="1920x1080")
+    parser.add_argument("--large-seconds", type=float, default=10.0)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--one", nargs=4, metavar=("SECONDS", "STEPS", "MODEL", "HOW"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        seconds, steps, model, how = options.one
+        print(json.dumps(drawn(float(seconds), int(steps), model, how == "warm")))
+    else:
+        report(options)
+
+
+if __name__ == "__main__":
+    main()
