@@ -199,4 +199,4 @@ def _soft(part: Part, clip: Footage) -> Tensor:
     first, last = (round(second * clip.rate) for second in part.span)
     index = torch.arange(len(clip.frames))  # n
     inside = ((index >= first) & (index < last)).float()[:, None, None]  # n 1 1
-    return mask * inside if len(mask) == 1 else mask * inside[: len(mask)]
+    return mask[index.clamp_max(len(mask) - 1)] * inside  # the last of a mask that is too short stays

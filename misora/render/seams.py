@@ -12,14 +12,15 @@ FADE = 0.5  # seconds
 
 
 def faded(
-    frames: Iterable[Tensor], count: int, rate: float, *, left: Tensor | None = None, coming: Tensor | None = None
+    frames: Iterable[Tensor], count: int, rate: float, *, left: Tensor | None = None, coming: Tensor | None = None, start: int = 0
 ) -> Iterator[Tensor]:
-    """``count`` drawn frames [h, w, 3]; what was lost of the given frame before them and of the one after them, [h, w, 3], is added.
+    """Of ``count`` drawn frames [h, w, 3] those from number ``start`` on; what was lost of the given frames around them is added.
 
-    The less the further a frame is from them, and nothing half a second away.
+    ``left`` [h, w, 3] was lost of the one before them, ``coming`` of the one after them: the less the further a frame is from it, and
+    nothing half a second away.
     """
     length = round(FADE * rate)
-    for k, frame in enumerate(frames):
+    for k, frame in enumerate(frames, start):
         out, back = 1 - (k + 1) / (length + 1), 1 - (count - k) / (length + 1)
         shares = [(lost, share) for lost, share in ((left, out), (coming, back)) if lost is not None and share > 1e-6]
         yield (frame + sum(share * lost for lost, share in shares)).round().clamp(0, 255).to(torch.uint8) if shares else frame
@@ -37,10 +38,13 @@ def recut(frames: Iterator[Tensor], own: Tensor, span: tuple[int, int], rate: fl
         left = own[k] - frame.float()
         opening = left if opening is None else opening
         yield own[k]
-    drawn = list(itertools.islice(frames, last - first))
+    count = last - first
+    early = max(0, count - round(FADE * rate))  # frames that need not wait for what comes
+    yield from faded(itertools.islice(frames, early), count, rate, left=left)
+    late = list(itertools.islice(frames, count - early))
     after = next(frames, None) if last < len(own) else None
     coming = own[last] - after.float() if after is not None else opening if ring else None
-    yield from faded(drawn, len(drawn), rate, left=left, coming=coming)
+    yield from faded(late, count, rate, left=left, coming=coming, start=early)
     yield from own[last:]
 
 

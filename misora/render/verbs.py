@@ -45,6 +45,8 @@ def loop(request: Request, clip: Footage | None = None, overlap: str = "normal")
     if overlap not in OVERLAPS:
         raise UsageError(f"The overlap {overlap!r} is not known; choose {', '.join(OVERLAPS)}.")
     if clip is None:
+        if request.seconds == 0:
+            raise UsageError("In 0 seconds nothing moves; give --seconds above 0.")
         return dataclasses.replace(request, loop=True)
     if clip.seconds < 2 * IMAGE:
         raise UsageError(f"{clip.name} is a picture; animate it first, or give a clip to loop.")

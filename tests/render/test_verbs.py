@@ -15,7 +15,7 @@ from misora.client.errors import MediaError, UsageError
 from misora.media.write import write_image, write_video
 from misora.render import verbs
 from misora.render.board import read_board
-from misora.render.compose import compose
+from misora.render.compose import _soft, compose
 from misora.render.cut import Cut, at_rate
 from misora.render.engine import Misora, load
 from misora.render.footage import Footage, Notice, feathered, fitted, load_clip, load_image, read_mask, to_native
@@ -114,6 +114,14 @@ def test_outside_the_mask_the_pixels_are_the_sources_own(engine: Misora) -> None
     outside = torch.ones(SIZE, dtype=torch.bool)
     outside[16:48, 16:64] = False
     assert not changed[:, outside].any() and changed[:, 30, 40].any()
+
+
+@pytest.mark.parametrize("length", [1, 5, 30])
+def test_a_mask_in_motion_may_be_shorter_or_longer_than_its_clip(length: int) -> None:
+    clip, mask = footage(12), torch.zeros(length, *SIZE)
+    mask[:, 8:56, 8:104] = 1
+    shown = _soft(Part(clip=clip, strength=1.0, mask=mask, span=(0.25, 0.5)), clip)
+    assert shown.shape == (12, *SIZE) and not shown[:6].any() and shown[6:, 32, 56].all()
 
 
 def test_a_recut_changes_only_its_seconds(engine: Misora) -> None:
@@ -278,6 +286,8 @@ def test_impossible_wishes_are_named(engine: Misora) -> None:
         verbs.inpaint(request, clip, box=(500, 0, 10, 10))
     with pytest.raises(UsageError, match="lasts 1.00 s"):
         engine.inpaint(clip, "a ball", span=(0.5, 2.0))
+    with pytest.raises(UsageError, match="nothing moves"):
+        verbs.loop(Request(prompt="a ball", seconds=0))
     with pytest.raises(UsageError, match="is a picture"):
         verbs.loop(request, footage(1))
     with pytest.raises(UsageError, match="end on a given clip"):
