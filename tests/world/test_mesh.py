@@ -13,7 +13,8 @@ from misora.client.errors import MediaError
 from misora.world.mesh import FACES, Mesh, read_mesh
 from misora.world.physics import Solid, simulate
 from misora.world.render import draw
-from misora.world.render_mesh import ROW, tree
+from misora.world.render_mesh import ROW, mesh_normal, mesh_span, tree
+from tests.reference import world_mesh as slow
 from tests.world.test_render import shot_of
 
 CORNERS = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
@@ -42,6 +43,28 @@ def test_a_tree_holds_every_triangle_once_and_its_skips_go_forward() -> None:
     assert rows.shape == (nodes + 137, ROW) and rows[:nodes, 8].sum() == 137
     assert (rows[:nodes, 6] > np.arange(nodes)).all() and rows[:nodes, 6].max() == nodes == rows[0, 6]
     assert {tuple(row[:3]) for row in rows[nodes:]} == {tuple(triangle[0]) for triangle in corners}
+
+
+def test_lines_meet_a_heap_of_triangles_where_the_slow_twin_says() -> None:
+    rng = np.random.default_rng(1)
+    corners = rng.normal(size=(60, 1, 3)) + 0.4 * rng.normal(size=(60, 3, 3))
+    rows, nodes = tree(Mesh(corners=corners))
+    look, met = np.concatenate([np.zeros(30), rows.ravel()]), 0
+    for _ in range(60):
+        origin, aim = 5 * rng.normal(size=3), rng.normal(size=3)
+        direction = (aim - origin) / np.linalg.norm(aim - origin)
+        near, far = mesh_span(look, 30, nodes, *origin, *direction)
+        expected = slow.places(corners, origin, direction)
+        assert (near > far) == (len(expected) == 0)
+        if len(expected):
+            met += 1
+            assert near == pytest.approx(expected[0], abs=1e-6) and far == pytest.approx(expected[-1], abs=2e-4)
+            normal = np.array(mesh_normal(look, 30, nodes, *(origin + near * direction)))
+            sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # n 3
+            off = np.abs(np.einsum("nc,nc->n", sides, origin + near * direction - corners[:, 0])) / np.linalg.norm(sides, axis=1)
+            likely = [side for side, away in zip(sides, off, strict=True) if away < 1e-4]
+            assert any(np.allclose(np.cross(normal, side), 0, atol=1e-9) for side in likely)
+    assert met > 10
 
 
 def test_a_mesh_falls_and_lies_like_a_box(box: Mesh) -> None:
