@@ -14,7 +14,7 @@ from misora.canvas.canvas import Canvas, taken
 from misora.flow import path
 from misora.flow.guidance import guided, scale_at
 from misora.flow.schedule import schedule
-from misora.flow.solvers import SOLVERS, Step, renew
+from misora.flow.solvers import SOLVERS, nothing_yet, renew
 from misora.model.transformer import Transformer
 
 Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
@@ -79,7 +79,7 @@ def sample(
         noise[:, :, b] = noise[:, :, a]
     x = path.mix(canvas.given, noise, canvas.level)  # b c t h w
     yield x, levels[0]
-    before, ties = (torch.zeros_like(x), torch.zeros_like(x[:, :1])), {b: a for a, b in canvas.tied}
+    memory, ties = nothing_yet(how.solver, x), {b: a for a, b in canvas.tied}
     for step in range(len(levels) - 1):
         seen = window(canvas, levels[step], levels[step + 1])
         if not seen:
@@ -92,18 +92,18 @@ def sample(
         velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
         if peek is not None:
             peek(seen, x[:, :, seen] - level[:, None] * velocity)
-        change = (after - level)[:, None]  # b 1 w h w
-        last: Step = (before[0][:, :, seen], before[1][:, :, seen])
-        moved = SOLVERS[how.solver](x[:, :, seen], velocity, change, last)  # b c w h w
+        known = tuple(kept[:, :, seen] for kept in memory)  # b c|1 w h w each
+        moved, known = SOLVERS[how.solver](x[:, :, seen], velocity, level[:, None], after[:, None], known)  # b c w h w
         if how.eta:
-            fresh = fresh_noise(part.given, how.seed, step, [ties.get(i, i) for i in seen])  # b c w h w
-            moved = renew(moved, path.noise(velocity, x[:, :, seen], level), fresh, change, after[:, None], how.eta)  # b c w h w
-        x, before = x.clone(), (torch.zeros_like(x), torch.zeros_like(x[:, :1]))
+            fresh, own = fresh_noise(part.given, how.seed, step, [ties.get(i, i) for i in seen]), path.noise(velocity, x[:, :, seen], level)
+            moved = renew(moved, own, fresh, (after - level)[:, None], after[:, None], how.eta)  # b c w h w
+        x, memory = x.clone(), nothing_yet(how.solver, x)
         x[:, :, seen] = torch.where(part.level[:, None] == 0, part.given, moved)
         for a, b in canvas.tied:
             if a in seen and b not in seen:
                 x[:, :, b] = x[:, :, a]
-        before[0][:, :, seen], before[1][:, :, seen] = velocity, change
+        for whole, kept in zip(memory, known, strict=True):
+            whole[:, :, seen] = kept
         yield x, levels[step + 1]
         if progress is not None:
             progress(step + 1, len(levels) - 1)

@@ -62,6 +62,7 @@ class WanWeights:
     dtype: torch.dtype = torch.float32
     rate: float = 16.0  # frames per second that it was trained on
     shift: float = 3.0  # of noise levels, see ``flow.schedule.shifted``
+    solver: str = "unipc"  # see ``flow.solvers``
     given_first: bool = False  # whether it learned that a clean first frame may be given
     steps: int = 30
     guidance: float = 5.0
@@ -77,7 +78,8 @@ def load_wan(model: str | Path) -> WanWeights:
         )
     told = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
     plan = folder / "scheduler" / "scheduler_config.json"
-    shift = (read_json(plan) if plan.is_file() else {}).get("flow_shift")
+    sampler = read_json(plan) if plan.is_file() else {}
+    shift = sampler.get("flow_shift", sampler.get("shift"))
     if told.get("transformer_2", [None])[0] is not None:  # type: ignore[index]
         raise CheckpointError(f"{folder} shares its work between two transformers, which Misora does not run; give weights of {SUPPORTED}.")
     transformer = load_transformer(folder, dtype)
@@ -89,6 +91,7 @@ def load_wan(model: str | Path) -> WanWeights:
         dtype=dtype,
         rate=24.0 if first else 16.0,
         shift=float(shift) if isinstance(shift, int | float) else 3.0,
+        solver="euler" if "Euler" in str(sampler.get("_class_name")) else "unipc",
         given_first=first,
     )
 

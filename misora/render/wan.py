@@ -65,7 +65,7 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: 
         canvas = lay_out(request, weights)
         progress("reading", 0, 1)
         told, negative = weights.text.encode([request.prompt, request.negative])[:, None].unbind(0)  # 1 l d
-        how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift)
+        how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift, solver=weights.solver)
         said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
         latents = generate(weights.transformer, canvas, told, negative, how, said, peek)
         frames = []

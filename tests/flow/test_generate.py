@@ -9,6 +9,7 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas
 from misora.flow.generate import Sampling, fresh_noise, generate, seeded_noise
+from misora.flow.solvers import SOLVERS
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
 
@@ -35,7 +36,7 @@ def _make(network: Transformer, canvas: Canvas, **options: object) -> Tensor:
     return generate(network, canvas, text, torch.zeros(1, 5, 256), Sampling(**{"steps": 4, **options}), progress)
 
 
-@pytest.mark.parametrize("solver", ["euler", "adams"])
+@pytest.mark.parametrize("solver", list(SOLVERS))
 @pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("lag", [0.0, 1.5])
 def test_given_tokens_come_out_bit_identical(network: Transformer, solver: str, lag: float, eta: float) -> None:

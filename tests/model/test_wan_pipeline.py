@@ -40,10 +40,11 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 def _theirs(pipeline: Any, latents: Tensor, **more: Any) -> Tensor:
-    """Diffusers' latents after four of Euler's steps, through the levels that ours take."""
+    """Diffusers' latents after four steps of its scheduler, through the levels that ours take."""
     plan = pipeline.scheduler
     levels = [1 - i / STEPS for i in range(STEPS)]
-    plan.set_timesteps = functools.partial(type(plan).set_timesteps, plan, sigmas=levels)
+    if type(plan).__name__ != "Exact":
+        plan.set_timesteps = functools.partial(type(plan).set_timesteps, plan, sigmas=levels)
     given = {"latents": latents, "num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "output_type": "latent"}
     space = pipeline.vae.config.scale_factor_spatial
     with wan.silence(), torch.no_grad():
@@ -59,6 +60,28 @@ def test_latents_after_four_steps_are_theirs(peer: Any, folder: Path) -> None:
     told, negative = text.encode([PROMPT, NEGATIVE])[:, None].unbind(0)
     made = generate(network, canvas, told, negative, how)
     assert _distance(made, _theirs(peer, seeded_noise(canvas.given, 3))) < 1e-4
+
+
+def test_latents_after_four_steps_of_its_default_solver_are_theirs(peer: Any, folder: Path) -> None:
+    from diffusers import UniPCMultistepScheduler, WanPipeline
+
+    class Exact(UniPCMultistepScheduler):
+        """Tells the network the level itself, which diffusers cuts off to a thousandth."""
+
+        def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+            super().set_timesteps(STEPS, sigmas=torch.linspace(1, 0, STEPS + 1)[:-1].double().numpy())
+            self.timesteps = self.sigmas[:-1] * 1000
+
+    with wan.silence():
+        plan = Exact(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SHIFT)
+        other = WanPipeline(**(peer.components | {"scheduler": plan}), expand_timesteps=peer.config.expand_timesteps)
+        other.set_progress_bar_config(disable=True)
+    network, text = load_transformer(folder), WanText(folder)
+    canvas = fills.text(kinds="SGG", channels=network.config.channels, height=SIDE, width=SIDE)
+    told, negative = text.encode([PROMPT, NEGATIVE])[:, None].unbind(0)
+    made = generate(network, canvas, told, negative, Sampling(steps=STEPS, guidance=GUIDANCE, shift=SHIFT, seed=3, solver="unipc"))
+    said = {"prompt_embeds": told, "negative_prompt_embeds": negative}
+    assert _distance(made, _theirs(other, seeded_noise(canvas.given, 3), **said)) < 1e-4
 
 
 def test_a_given_first_frame_is_theirs(peer: Any, folder: Path) -> None:
