@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from misora.render.engine import Misora
 
 
-def load(model: str = "embedded", loras: Mapping[str, float] | None = None) -> Misora:
+def load(
+    model: str = "embedded",
+    loras: Mapping[str, float] | None = None,
+    *,
+    pack: str | None = None,
+    device: str | None = None,
+    memory: float | None = None,
+) -> Misora:
     """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
 
-    ``loras``: LoRA files for weights of the Wan family, and how strong each is.
+    For weights of the Wan family: ``loras``, LoRA files and how strong each is; ``pack``, "int8" or "fp8" bytes for the matrices;
+    ``device`` (None: the best there is); ``memory``, the gigabytes to take at most (None: what is free).
     """
     from misora.render.engine import load as load_engine
 
-    return load_engine(model, loras)
+    return load_engine(model, loras, pack=pack, device=device, memory=memory)

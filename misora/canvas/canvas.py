@@ -37,6 +37,11 @@ class Canvas:
         assert all(self.kinds[a] == self.kinds[b] for a, b in self.tied), "only frames of one kind can be the same"
         assert height % PATCH == width % PATCH == 0, "whole tokens"
 
+    def to(self, device: torch.device) -> Canvas:
+        """The canvas on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("given", "level", "times", "roles", "cards")}
+        return dataclasses.replace(self, **moved)
+
     def kind_indices(self) -> Tensor:
         """The kinds as the transformer reads them: 0 for S, 1 for G, [t]."""
         return kind_indices(self.kinds, self.given.device)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from misora.client.errors import UsageError
 
 if TYPE_CHECKING:
+    from misora.model.weights import Loading
     from misora.render.cut import Cut
     from misora.render.request import Request
 
@@ -56,6 +57,11 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     parser.add_argument(
         "--lora", action="append", metavar="FILE[:X]", help="a LoRA for Wan's weights and its strength, 1 if unsaid; repeatable"
     )
+    parser.add_argument(
+        "--pack", choices=("int8", "fp8"), help="keep the matrices of Wan's weights as bytes: half the memory, nearly the same"
+    )
+    parser.add_argument("--device", metavar="NAME", help="where Wan's weights work: cuda, cuda:1, mps or cpu (default: the best there is)")
+    parser.add_argument("--memory", type=float, metavar="GB", help="the most that Wan's weights may take (default: what is free)")
     parser.add_argument("--no-latents", action="store_true", help="do not keep the latents beside the file, from which it can be extended")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress and no warnings")
@@ -142,6 +148,15 @@ def loras_of(args: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def loading_of(args: argparse.Namespace) -> Loading:
+    """How the weights are to be loaded. Raises UsageError."""
+    from misora.model.weights import Loading
+
+    if args.memory is not None and not args.memory > 0:
+        raise UsageError(f"{args.memory:g} GB hold nothing; give --memory a number above 0.")
+    return Loading(packed=args.pack, device=args.device, memory=args.memory and args.memory * 1e9)
+
+
 def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *, force: bool) -> Path:
     """Where to write, known to be possible before any work is done. Raises UsageError."""
     words = re.sub(r"\W+", "-", request.prompt.lower()).strip("-")[:40].strip("-")
@@ -181,13 +196,18 @@ def warn_of_unknown_words(prompt: str) -> None:
 
 @contextlib.contextmanager
 def _notices(*, quiet: bool) -> Iterator[None]:
-    """What was done to make inputs fit, said in a line each on standard error."""
-    with warnings.catch_warnings(record=True) as caught:
+    """What was done to make inputs fit, and what will be slow, said at once in a line each on standard error."""
+    said: set[str] = set()
+
+    def say(message: Warning | str, category: type[Warning], *others: object, **more: object) -> None:
+        if category.__name__ == "Notice" and not quiet and str(message) not in said:
+            said.add(str(message))
+            print(f"misora: {message}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = say
         yield
-    for text in dict.fromkeys(str(one.message) for one in caught if type(one.message).__name__ == "Notice"):
-        if not quiet:
-            print(f"misora: {text}", file=sys.stderr)
 
 
 def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace) -> Iterator[Cut]:
@@ -197,7 +217,7 @@ def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace)
     from misora.render.wan import suited
 
     with _progress(quiet=args.quiet) as progress:
-        weights = open_weights(args.model, loras_of(args))
+        weights = open_weights(args.model, loras_of(args), loading_of(args))
         said = [name for name in ("steps", "guidance") if getattr(args, name) is not None]
         for request, out in zip(requests, outs, strict=True):
             video = render(suited(request, weights, said), weights, progress)

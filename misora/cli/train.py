@@ -15,7 +15,7 @@ RECIPES = {"autoencoder": "tiny, night, gpu, decoder", "painter": "tiny, night",
 def add_parser(verbs: Any) -> None:
     """Add the verb, one action for each network, and their flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("train", help="train the networks: autoencoder, painter, text encoder, transformer")
-    actions = parser.add_subparsers(dest="network", metavar="autoencoder|painter|text|transformer|split|join", required=True)
+    actions = parser.add_subparsers(dest="network", metavar="autoencoder|painter|text|transformer|lora|split|join", required=True)
     for name, what, does in (
         ("split", "a run's transformer.safetensors into parts of 15 MiB, to be carried off a machine", split),
         ("join", "those parts into transformer.safetensors again, every one verified", join),
@@ -23,6 +23,7 @@ def add_parser(verbs: Any) -> None:
         action = actions.add_parser(name, help=what)
         action.add_argument("folder", type=Path, metavar="FOLDER", help="where the file and its parts are")
         action.set_defaults(run=does, computes=False)
+    _add_lora(actions)
     for name, what in (
         ("autoencoder", "pixels to latents and back, on simulated clips"),
         ("painter", "decoded frames to larger ones at twice the rate, on simulated scenes drawn twice"),
@@ -47,6 +48,35 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (night, gpu: --model)")
     action.add_argument("--cool", action="store_true", help="with --steps: let the rates fall at the end, for weights to be released")
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
+
+
+def _add_lora(actions: Any) -> None:
+    action = actions.add_parser("lora", help="a LoRA for weights of the Wan family, from a folder of clips with captions")
+    action.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the run: its state, curves and lora.safetensors; goes on if it has a state"
+    )
+    action.add_argument("--data", type=Path, required=True, metavar="DIR", help="clips, each with its caption in a .txt of the same name")
+    action.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the weights that it is for")
+    action.add_argument("--fills", action="store_true", help="teach clean frames beside noisy ones, so that every verb becomes native")
+    action.add_argument("--rank", type=int, default=16, metavar="N", help="of each change, 1 to 512 (default: 16)")
+    action.add_argument("--rate", type=float, default=1e-4, metavar="X", help="the learning rate (default: 0.0001)")
+    action.add_argument("--steps", type=int, default=1000, metavar="N", help="stop after so many steps in all (default: 1000)")
+    action.add_argument("--minutes", type=float, metavar="N", help="stop after so long")
+    action.add_argument("--device", metavar="NAME", help="cuda, mps or cpu (default: the best there is)")
+    action.set_defaults(run=run_lora, computes=True)
+
+
+def run_lora(args: argparse.Namespace) -> None:
+    """Train a LoRA and say where it is. Raises MisoraError."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtraError("Training needs more packages; run `pip install 'misora[train]'`.")
+    from misora.train.loop import Budget
+    from misora.train.lora import LoraRecipe, train_lora
+
+    if (args.minutes is not None and not args.minutes > 0) or args.steps < 1 or not args.rate > 0:
+        raise UsageError("There is nothing to learn that way; give --minutes and --rate above 0 and --steps of at least 1.")
+    recipe, budget = LoraRecipe(fills=args.fills, rank=args.rank, rate=args.rate), Budget(steps=args.steps, minutes=args.minutes)
+    print(train_lora(args.folder, args.data, args.model, recipe, budget, args.device))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -178,13 +178,17 @@ def _digest(blob: bytes, config_text: str) -> str:
     return state.hexdigest()
 
 
+def rows_of_bytes(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix as signed bytes [rows, columns] and a scale for each of its rows [rows, 1], float32."""
+    scale = matrix.float().abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127  # rows 1
+    return (matrix.float() / scale).round().to(torch.int8), scale
+
+
 def _quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     stored = {}
     for name, tensor in tensors.items():
         if tensor.ndim == 2 and tensor.is_floating_point():
-            scale = tensor.float().abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127  # rows 1
-            stored[name] = (tensor.float() / scale).round().to(torch.int8)  # rows columns
-            stored[name + _SCALE] = scale
+            stored[name], stored[name + _SCALE] = rows_of_bytes(tensor)
         else:
             stored[name] = tensor
     return stored

@@ -17,7 +17,7 @@ from typing import Any
 
 from misora.client.errors import CheckpointError, MissingExtraError
 from misora.model.shards import verify_hashes
-from misora.model.wan import read_json, transformer_folder
+from misora.model.wan import read_json
 from misora.model.wan_config import from_json
 
 NETWORKS = ("transformer", "vae", "text_encoder")
@@ -127,7 +127,7 @@ def kept() -> list[Kept]:
         found = []
         for repository in sorted(_scan(), key=lambda repository: repository.repo_id):
             for revision in repository.revisions:
-                told = transformer_folder(revision.snapshot_path) / "config.json"
+                told = revision.snapshot_path / "transformer" / "config.json"
                 if repository.repo_type == "model" and told.is_file() and "Wan" in str(read_json(told).get("_class_name")):
                     found.append(Kept(repository=repository.repo_id, folder=revision.snapshot_path, bytes=revision.size_on_disk))
         return found

@@ -23,6 +23,7 @@ from misora.model.linear import Reordered
 from misora.model.shards import Shards, files_of
 from misora.model.transformer import Transformer, TransformerConfig
 
+FILLS = "misora_fills"
 DOWN, UP = ("lora_A", "lora_down", "lora.down"), ("lora_B", "lora_up", "lora.up")
 SUFFIX = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up)(?:\.\w+)?\.(weight|bias)$|\.(alpha|diff|diff_b)$")
 
@@ -65,13 +66,25 @@ def read(where: str | Path, config: TransformerConfig) -> list[Change]:
     return changes
 
 
+def taught_fills(where: str | Path) -> bool:
+    """Whether a LoRA says that it was made by ``misora train lora --fills``: it learned clean and noisy frames side by side."""
+    with safetensors.safe_open(str(files_of(Path(where))[0]), framework="pt") as file:
+        return (file.metadata() or {}).get(FILLS) == "1"
+
+
 def merge(network: Transformer, changes: Sequence[Change], weight: float = 1.0) -> None:
     """Add ``weight`` times the changes to the network's parameters, for good; summed in float32."""
     for change in changes:
         parameter = network.get_parameter(change.name)
-        made = parameter.data.float().clone()
-        made.chunk(change.parts)[change.part].add_(change.whole().view_as(made.chunk(change.parts)[change.part]), alpha=weight)
-        parameter.data = made.to(parameter.dtype)
+        parameter.data = added(parameter.data, change, weight).to(parameter.dtype)
+
+
+def added(tensor: Tensor, change: Change, weight: float) -> Tensor:
+    """A parameter with ``weight`` times one of its changes, in float32."""
+    made = tensor.float().clone()
+    rows = made.chunk(change.parts)[change.part]
+    rows.add_(change.whole().view_as(rows), alpha=weight)
+    return made
 
 
 class Live(nn.Module):

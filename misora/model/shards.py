@@ -9,10 +9,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import safetensors
+import torch
 from torch import Tensor
 
 from misora.client.errors import CheckpointError
@@ -22,15 +23,15 @@ PIECE = 2**24  # bytes hashed at once
 
 
 class Shards:
-    """The tensors of a safetensors file, or of all those in a folder, by name. Raises CheckpointError."""
+    """The tensors of a safetensors file, of all those in a folder, or of the ``files`` of it, by name. Raises CheckpointError."""
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, files: Sequence[Path] = ()) -> None:
         self.where = Path(where)
         self.files: dict[str, Path] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.bytes = 0
         self._open: dict[Path, safetensors.safe_open] = {}
-        for path in files_of(self.where):
+        for path in files or files_of(self.where):
             for name, shape in _header(path).items():
                 self.files[name], self.shapes[name] = path, shape
             self.bytes += path.stat().st_size
@@ -40,8 +41,18 @@ class Shards:
     def __getitem__(self, name: str) -> Tensor:
         path = self.files[name]
         if path not in self._open:
-            self._open[path] = safetensors.safe_open(str(path), framework="pt")
+            self._open[path] = _opened(path)
         return self._open[path].get_tensor(name)  # type: ignore[no-any-return]
+
+    def rows(self, name: str, wanted: Sequence[int]) -> Tensor:
+        """Some rows of a matrix; the others are not read."""
+        with _opened(self.files[name]) as file:
+            matrix = file.get_slice(name)
+            return torch.stack([matrix[row : row + 1][0] for row in wanted])
+
+    def close(self) -> None:
+        """Let go of the maps of all files: what was read of them no longer counts as this process's memory."""
+        self._open.clear()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
@@ -56,11 +67,19 @@ class Shards:
             places = dict(json.loads(index.read_text("utf-8"))["weight_map"])
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{index} cannot be read as an index of weights; fetch it again.") from error
+        if not {index.parent / file for file in places.values()} & set(self.files.values()):
+            return  # the index of something else in this folder
         for name, file in places.items():
             if not (index.parent / file).is_file():
                 raise CheckpointError(f"{file} is missing from {index.parent}: the download is not complete; run it again.")
             if name not in self.files:
                 raise CheckpointError(f"{file} in {index.parent} lacks {name!r}, which its index promises; fetch it again.")
+
+
+def names_in(path: Path) -> list[str]:
+    """The names of a file's tensors. Raises CheckpointError."""
+    with _opened(path) as file:
+        return list(file.keys())
 
 
 def files_of(where: Path) -> list[Path]:
@@ -95,9 +114,13 @@ def verify_hashes(where: Path) -> int:
     return len(known)
 
 
-def _header(path: Path) -> dict[str, tuple[int, ...]]:
+def _opened(path: Path) -> safetensors.safe_open:
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return safetensors.safe_open(str(path), framework="pt")
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is cut short, damaged or no safetensors file ({error}); fetch it again.") from error
+
+
+def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    with _opened(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,12 +14,16 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from misora.client.errors import CheckpointError
-from misora.model import wan_keys
+from misora.model import layers, lora, wan_keys
+from misora.model.blocks import Blocks, moved, put
+from misora.model.packed import pack
 from misora.model.shards import Shards
 from misora.model.transformer import Transformer, TransformerConfig
-from misora.model.wan_config import SUPPORTED, from_json, from_shapes
+from misora.model.wan_config import OTHERS, SUPPORTED, from_json, from_shapes
+from misora.model.wan_parts import Part, part_of
 
 
 class Named(Protocol):
@@ -26,56 +32,124 @@ class Named(Protocol):
     def __getitem__(self, name: str, /) -> Tensor: ...
 
 
+FPS = ("fps_embedding.weight", r"fps_projection\.(net\.0\.proj|0)\.\w+", r"fps_projection\.(net\.2|2)\.\w+")  # SkyReels-V2's alone
 EXACT = ("noise.", "modulation", "norm")  # kept in float32 whatever the rest computes in, as Wan does
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Theirs:
+    """Tensors by their own names, which ``names`` gives for those of ``places``, and what ours are to be made of them in."""
+
+    config: TransformerConfig
+    places: dict[str, wan_keys.Place]
+    names: Mapping[str, str]
+    tensors: Named
+    where: str
+    dtype: torch.dtype
+    changes: list[tuple[lora.Change, float]] = dataclasses.field(default_factory=list)  # LoRA's, added before anything is rounded
+
+    def fill(self, module: nn.Module, prefix: str = "", leave_out: str = "-") -> None:
+        """Put in all parameters of ours that begin with ``prefix`` and not with ``leave_out``. Raises CheckpointError."""
+        made: dict[str, list[str]] = {}
+        for theirs, place in self.places.items():
+            if place.name.startswith(prefix) and not place.name.startswith(leave_out):
+                made.setdefault(place.name, []).append(theirs)
+        for name, parts in made.items():
+            inside = name.removeprefix(prefix)
+            put(module, inside, self._made(name, parts, module.get_parameter(inside).shape))
+
+    def _made(self, name: str, parts: list[str], wanted: torch.Size) -> Tensor:
+        """One of our parameters of the parts that they have for it, in order."""
+        try:
+            made = wan_keys.joined([wan_keys.arrange(self.places[part], self.tensors[self.names[part]], self.config) for part in parts])
+        except RuntimeError:
+            made = self.tensors[self.names[parts[0]]]
+        if made.shape != wanted:
+            shapes = f"{tuple(made.shape)} instead of {tuple(wanted)}"
+            raise CheckpointError(f"{parts[0]!r} in {self.where} is {shapes}: it belongs to another size; fetch it again.")
+        for change, strength in self.changes:
+            made = lora.added(made, change, strength) if change.name == name else made
+        return made.to(torch.float32 if any(word in name for word in EXACT) else self.dtype, copy=True).contiguous()
+
+
+class Source:
+    """The files of a transformer as ours wants them, checked: all but its blocks, and one block after the other. Raises CheckpointError.
+
+    ``packed`` is the kind of bytes that the larger matrices of blocks are kept in, None for none.
+    """
+
+    def __init__(self, part: Part, dtype: torch.dtype = torch.float32, packed: str | None = None) -> None:
+        self.packed, self.shards = packed, Shards(part.folder, part.files)
+        config, names, places = _looked_over(part.folder, self.shards)
+        self.config, self.fps = config, FPS[0] in self.shards.shapes
+        self.theirs = Theirs(config=config, places=places, names=names, tensors=self.shards, where=str(part.folder), dtype=dtype)
+
+    def outer(self) -> Transformer:
+        """The network without its blocks."""
+        network = _empty(dataclasses.replace(self.config, depth=0))
+        network.config = self.config
+        self.theirs.fill(network, leave_out="blocks.")
+        if self.fps:
+            network.noise_table.bias.data += self._speed().to(network.noise_table.bias.dtype)
+        self.shards.close()
+        return network
+
+    def _speed(self) -> Tensor:
+        """What SkyReels-V2 adds to the modulation for a clip of 24 frames per second."""
+        row = self.shards[FPS[0]][1].float()  # d
+        first, last = ([self.shards[name].float() for name in self.shards if re.fullmatch(where, name)] for where in FPS[1:])
+        (b1, w1), (b2, w2) = (sorted(pair, key=lambda tensor: tensor.ndim) for pair in (first, last))
+        return F.silu(row @ w1.T + b1) @ w2.T + b2  # 6d
+
+    def block(self, i: int) -> nn.Module:
+        """Its block ``i``, on the processor."""
+        with torch.device("meta"):
+            block = layers.Block(self.config.width, self.config.heads, self.config.hidden, self.config.activation, self.config.bias)
+        self.theirs.fill(block, prefix=f"blocks.{i}.")
+        self.shards.close()
+        return pack(block.eval(), self.packed)
+
+
 def load_transformer(where: str | Path, dtype: torch.dtype = torch.float32) -> Transformer:
-    """The transformer in a folder (its own, a whole pipeline's) or in one file. Raises CheckpointError.
+    """The transformer in a folder (its own, a whole pipeline's) or in one file, whole. Raises CheckpointError.
 
     No more than one layer's tensors are held beside the network at any time.
     """
-    folder = transformer_folder(Path(where))
-    shards = Shards(folder)
-    config, names, places = _looked_over(folder, shards)
-    return adopt(config, places, names, shards, str(folder), dtype)
+    source = Source(part_of(Path(where), "transformer"), dtype)
+    network = source.outer()
+    network.blocks = nn.ModuleList(source.block(i) for i in range(source.config.depth))
+    return network
+
+
+def open_transformer(source: Source, device: torch.device) -> Transformer:
+    """The transformer whose blocks are still in their files: ``blocks.hold()`` brings them all. Raises CheckpointError."""
+    network = source.outer().to(device)
+    bring = source.block if device.type == "cpu" else lambda i: moved(source.block(i), device)
+    network.blocks = Blocks(bring, source.config.depth)  # type: ignore[assignment]
+    return network
 
 
 def adopt(
     config: TransformerConfig, places: dict[str, wan_keys.Place], names: Mapping[str, str], tensors: Named, where: str, dtype: torch.dtype
 ) -> Transformer:
     """Ours made of theirs: ``tensors`` by their own names, which ``names`` gives for those of ``places``. Raises CheckpointError."""
+    network = _empty(config)
+    Theirs(config=config, places=places, names=names, tensors=tensors, where=where, dtype=dtype).fill(network)
+    return network
+
+
+def _empty(config: TransformerConfig) -> Transformer:
+    """The network without contents, but for the zeros that Wan does not have."""
     with torch.device("meta"):
         network = Transformer(config)
     for name in wan_keys.OURS_ALONE:
-        _put(network, name, torch.zeros_like(network.get_parameter(name), device="cpu"))
-    for name, parts in _gathered(places).items():
-        wanted = network.get_parameter(name).shape
-        try:
-            made = wan_keys.joined([wan_keys.arrange(places[part], tensors[names[part]], config) for part in parts])
-        except RuntimeError:
-            made = tensors[names[parts[0]]]
-        if made.shape != wanted:
-            shapes = f"{tuple(made.shape)} instead of {tuple(wanted)}"
-            raise CheckpointError(f"{parts[0]!r} in {where} is {shapes}: it belongs to another size; fetch it again.")
-        _put(network, name, made.to(torch.float32 if any(word in name for word in EXACT) else dtype).contiguous())
+        put(network, name, torch.zeros_like(network.get_parameter(name), device="cpu"))
     return network.eval()
-
-
-def _put(network: Transformer, name: str, tensor: Tensor) -> None:
-    holder, _, last = name.rpartition(".")
-    network.get_submodule(holder).register_parameter(last, nn.Parameter(tensor, requires_grad=False))
 
 
 def look(where: str | Path) -> TransformerConfig:
     """The shape of the transformer in a folder or a file, its names checked and nothing else read. Raises CheckpointError."""
-    folder = transformer_folder(Path(where))
-    return _looked_over(folder, Shards(folder))[0]
-
-
-def transformer_folder(where: Path) -> Path:
-    """Where in a model's folder its transformer is: in ``transformer/`` of a pipeline, else the folder or the file itself."""
-    inside = where / "transformer"
-    return inside if inside.is_dir() else where
+    return Source(part_of(Path(where), "transformer")).config
 
 
 @contextlib.contextmanager
@@ -103,7 +177,7 @@ def read_json(path: Path) -> dict[str, object]:
 
 def _looked_over(folder: Path, shards: Shards) -> tuple[TransformerConfig, dict[str, str], dict[str, wan_keys.Place]]:
     """The shape, the files' own name for each of the layout's names, and where each of those stands in ours. Raises CheckpointError."""
-    names = {wan_keys.bare(name): name for name in shards}
+    names = {wan_keys.bare(name): name for name in shards if not name.startswith("fps_")}
     config, layout = _shape(folder, shards, names)
     places = wan_keys.tensors(config.depth, layout)
     _check_names(names, places, folder)
@@ -114,6 +188,8 @@ def _shape(folder: Path, shards: Shards, names: dict[str, str]) -> tuple[Transfo
     told = folder / "config.json"
     config = from_json(read_json(told), str(folder)) if folder.is_dir() and told.is_file() else None
     layout = wan_keys.layout_of(names)
+    if config is None and (other := next((OTHERS[name] for name in OTHERS if name in names), None)):
+        raise CheckpointError(f"{folder} holds {other}, which Misora does not run; give weights of {SUPPORTED}.")
     if layout is None:
         raise CheckpointError(f"{folder} holds no transformer that Misora knows; give weights of {SUPPORTED}.")
     shapes = {name: shards.shapes[found] for name, found in names.items()}
@@ -127,11 +203,3 @@ def _check_names(names: Iterable[str], places: Iterable[str], folder: Path) -> N
     if unknown:
         more = f"{unknown[0]!r} and {len(unknown) - 1} more tensors"
         raise CheckpointError(f"{folder} holds {more} that plain Wan lacks; give weights of {SUPPORTED}.")
-
-
-def _gathered(places: dict[str, wan_keys.Place]) -> dict[str, list[str]]:
-    """Which tensors of theirs make each of ours, in order."""
-    made: dict[str, list[str]] = {}
-    for theirs, place in places.items():
-        made.setdefault(place.name, []).append(theirs)
-    return made

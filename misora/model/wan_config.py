@@ -11,6 +11,15 @@ from misora.model.transformer import NOISE_FEATURES, TransformerConfig
 
 HEAD = 128  # channels of a head in every published size
 SUPPORTED = "Wan 2.1 and 2.2 (T2V, TI2V) and weights derived from them"
+# What only the tensors of another family are called, where no config.json names it.
+OTHERS = {
+    "double_blocks.0.img_attn.qkv.weight": "Flux",
+    "double_blocks.0.img_attn_qkv.weight": "HunyuanVideo",
+    "transformer_blocks.0.norm1.linear.weight": "CogVideoX or Flux",
+    "vace_blocks.0.after_proj.weight": "Wan VACE",
+    "img_emb.proj.1.weight": "Wan 2.1's image-to-video with a CLIP encoder",
+    "input_blocks.0.0.weight": "Stable Diffusion",
+}
 # What a config.json may say beside the sizes: anything else is another network.
 FIXED: dict[str, tuple[Any, ...]] = {
     "patch_size": ([1, 2, 2], (1, 2, 2)),
@@ -22,6 +31,7 @@ FIXED: dict[str, tuple[Any, ...]] = {
     "added_kv_proj_dim": (None,),
     "window_size": ([-1, -1], (-1, -1)),
     "model_type": ("t2v", "ti2v"),
+    "num_frame_per_block": (1,),
 }
 Shapes = Mapping[str, tuple[int, ...]]
 

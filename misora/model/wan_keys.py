@@ -110,6 +110,11 @@ def arrange(place: Place, tensor: Tensor, config: TransformerConfig) -> Tensor:
     return swapped(tensor, config.heads, config.width // config.heads // 2, 2) if place.rotated else tensor
 
 
+def restored(place: Place, tensor: Tensor, config: TransformerConfig) -> Tensor:
+    """The inverse of ``arrange`` for what stands inside blocks."""
+    return swapped(tensor, config.heads, 2, config.width // config.heads // 2) if place.rotated else tensor
+
+
 def swapped(tensor: Tensor, *shape: int) -> Tensor:
     """Rows counted as ``shape`` (two sides, or groups of two sides) with the last two sides exchanged."""
     rows = tensor.reshape(*shape, *tensor.shape[1:])

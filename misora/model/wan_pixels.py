@@ -14,12 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from misora.model import wan_pixels_keys as keys
 from misora.model.hub import extra
-from misora.model.shards import files_of
-from misora.model.wan import quiet
+from misora.model.shards import Shards
+from misora.model.wan import quiet, read_json
+from misora.model.wan_parts import part_of
 
 TILE, OVERLAP = 64, 8  # latent cells: pictures up to 512 pixels wide are one tile
 Past = list[Any]  # what each convolution remembers of a tile
+Span = tuple[int, int]  # cells from one up to and without another
 
 
 class WanPixels:
@@ -33,65 +36,109 @@ class WanPixels:
             torch.tensor(told).view(1, -1, 1, 1, 1) for told in (network.config.latents_mean, network.config.latents_std)
         )
 
+    @property
+    def here(self) -> Tensor:
+        """One of its weights: what it computes must have that one's type and device."""
+        return self.network.post_quant_conv.bias  # type: ignore[no-any-return]
+
     @torch.inference_mode()
     def encode(self, pixels: Tensor, kinds: str) -> Tensor:
         """Pixels as latents, one for each kind: one S starts the clip afresh, each G holds four frames."""
         starts = [i for i, kind in enumerate(kinds) if kind == "S"] + [len(kinds)]
         assert starts[0] == 0, "a clip begins with an S"
         sizes = [1 + 4 * (end - start - 1) for start, end in itertools.pairwise(starts)]
-        codes = [
-            self.network.encode(piece, return_dict=False)[0].mode() for piece in torch.split(pixels.to(self.network.dtype), sizes, 2)
-        ]  # b c t h w
-        return (torch.cat(codes, 2).float() - self.mean) / self.std
+        pieces = torch.split(pixels, sizes, 2)
+        codes = [self.network.encode(piece.to(self.here), return_dict=False)[0].mode() for piece in pieces]  # b c t h w
+        return (torch.cat(codes, 2).float().cpu() - self.mean) / self.std
 
     def decode(self, latents: Tensor, kinds: str) -> Tensor:
         """All pixels at once."""
         return torch.cat(list(self.decode_stream(latents, kinds)), 2)  # b 3 t h w
 
     @torch.inference_mode()
-    def decode_stream(self, latents: Tensor | Iterable[Tensor], kinds: str, *, tile: int = TILE) -> Iterator[Tensor]:
-        """Yields the pixels [b 3 1|4 h w] of one latent frame [b c h w] after the other, at constant memory."""
+    def decode_stream(self, latents: Tensor | Iterable[Tensor], kinds: str, *, tile: int = TILE, apart: bool = False) -> Iterator[Tensor]:
+        """Yields the pixels [b 3 1|4 h w] of one latent frame [b c h w] after the other, at a memory that does not grow with their number.
+
+        Where even what all tiles must remember from one frame to the next is too much, ``apart`` makes all frames of a tile before the
+        next tile, and keeps their pixels in half precision meanwhile.
+        """
         frames = latents.unbind(2) if isinstance(latents, Tensor) else latents  # b c h w each
+        if apart:
+            yield from self._apart(list(frames), kinds, tile)
+            return
         past: dict[tuple[int, int], Past] = {}
         for frame, kind in zip(frames, kinds, strict=True):
             if kind == "S":
                 past = {}
-            cells = frame[:, :, None].float() * self.std + self.mean  # b c 1 h w
-            yield self._tiles(cells.to(self.network.dtype), past, tile, fresh=kind == "S").clamp(-1, 1)
+            yield self._tiles(self._cells(frame), past, tile, fresh=kind == "S").clamp(-1, 1)
+
+    def _cells(self, frame: Tensor) -> Tensor:
+        """Latents [b, c, h, w] as the network reads them, where it is: [b, c, 1, h, w]."""
+        return (frame[:, :, None].float().cpu() * self.std + self.mean).to(self.here)
 
     def _tiles(self, cells: Tensor, past: dict[tuple[int, int], Past], tile: int, *, fresh: bool) -> Tensor:
         """One latent frame tile by tile; where tiles overlap they fade into each other."""
         rows, columns = (windows(side, tile) for side in cells.shape[3:])
         if len(rows) == len(columns) == 1:
-            return self._piece(cells, past, (0, 0), fresh=fresh)
-        height, width = (side * self.space for side in cells.shape[3:])
-        made = cells.new_zeros(len(cells), 3, 1 if fresh else 4, height, width)  # b 3 1|4 h w
+            return self.piece(cells, past.setdefault((0, 0), self.fresh()), fresh=fresh)
+        made = self._blank(cells, fresh=fresh)
         for top, left in itertools.product(rows, columns):
-            piece = self._piece(cells[..., top[0] : top[1], left[0] : left[1]], past, (top[0], left[0]), fresh=fresh)
-            down, across = (share(span, spans) for span, spans in ((top, rows), (left, columns)))
-            fade = (down[:, None] * across).repeat_interleave(self.space, 0).repeat_interleave(self.space, 1)  # h w
-            y, x = top[0] * self.space, left[0] * self.space
-            made[..., y : y + piece.shape[3], x : x + piece.shape[4]] += piece * fade.to(piece)
+            known = past.setdefault((top[0], left[0]), self.fresh())
+            part = self.piece(cells[..., top[0] : top[1], left[0] : left[1]], known, fresh=fresh)
+            self._lay(made, part, (top, rows), (left, columns))
         return made
 
-    def _piece(self, cells: Tensor, past: dict[tuple[int, int], Past], place: tuple[int, int], *, fresh: bool) -> Tensor:
+    def _apart(self, frames: list[Tensor], kinds: str, tile: int) -> Iterator[Tensor]:
+        rows, columns = (windows(side, tile) for side in frames[0].shape[2:])
+        store = [self._blank(frame[:, :, None], fresh=kind == "S").half().cpu() for frame, kind in zip(frames, kinds, strict=True)]
+        for top, left in itertools.product(rows, columns):
+            past = self.fresh()
+            for frame, kind, made in zip(frames, kinds, store, strict=True):
+                past = self.fresh() if kind == "S" else past
+                part = self.piece(self._cells(frame[..., top[0] : top[1], left[0] : left[1]]), past, fresh=kind == "S")
+                self._lay(made, part.half().cpu(), (top, rows), (left, columns))
+        for i, made in enumerate(store):
+            store[i] = made[:0]
+            yield made.float().clamp(-1, 1)
+
+    def _blank(self, cells: Tensor, *, fresh: bool) -> Tensor:
+        height, width = (side * self.space for side in cells.shape[3:])
+        return cells.new_zeros(len(cells), 3, 1 if fresh else 4, height, width)  # b 3 1|4 h w
+
+    def _lay(self, made: Tensor, part: Tensor, *sides: tuple[Span, list[Span]]) -> None:
+        """Add a tile's pixels to the frame where it belongs, each weighed by its share."""
+        down, across = (share(span, spans) for span, spans in sides)
+        fade = (down[:, None] * across).repeat_interleave(self.space, 0).repeat_interleave(self.space, 1)  # h w
+        y, x = (span[0] * self.space for span, _ in sides)
+        made[..., y : y + part.shape[3], x : x + part.shape[4]] += part * fade.to(part)
+
+    def fresh(self) -> Past:
+        """What a tile remembers before its first frame."""
+        self.network.clear_cache()
+        past: Past = self.network._feat_map
+        self.network._feat_map = []
+        return past
+
+    def piece(self, cells: Tensor, past: Past, *, fresh: bool) -> Tensor:
+        """One latent frame of one tile [b, c, 1, h, w] as pixels; ``past`` is renewed."""
         network = self.network
-        if place not in past:
-            network.clear_cache()
-            past[place] = network._feat_map
-        pixels = network.decoder(network.post_quant_conv(cells), feat_cache=past[place], feat_idx=[0], first_chunk=fresh)
-        network._feat_map = []
-        patch = network.config.patch_size or 1
-        return unfolded(pixels, patch)
+        pixels = network.decoder(network.post_quant_conv(cells), feat_cache=past, feat_idx=[0], first_chunk=fresh)
+        return unfolded(pixels, network.config.patch_size or 1)
 
 
-def load_pixels(folder: Path, dtype: torch.dtype = torch.float32) -> WanPixels:
-    """The autoencoder in ``vae/`` of a model's folder. Raises CheckpointError, MissingExtraError."""
-    files_of(folder / "vae")
-    with quiet(folder / "vae"):
-        known = {"torch_dtype": dtype, "use_safetensors": True, "low_cpu_mem_usage": False}  # True wants one more library
-        network = extra("diffusers").AutoencoderKLWan.from_pretrained(folder / "vae", **known)
-    return WanPixels(network)
+def load_pixels(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | None = None) -> WanPixels:
+    """The autoencoder of a model's folder, in either layout. Raises CheckpointError, MissingExtraError."""
+    part = part_of(folder, "autoencoder")
+    shards, told = Shards(part.folder, part.files), part.folder / "config.json"
+    original = keys.is_original(shards.shapes)
+    config = keys.config_of(shards.shapes, str(part.folder)) if original else read_json(told)
+    repeats = int(str(config.get("num_res_blocks", 2)))
+    state = {keys.renamed(name, repeats) if original else name: shards[name].to(dtype, copy=True) for name in shards}
+    shards.close()
+    with quiet(part.folder), torch.device("meta"):
+        network = extra("diffusers").AutoencoderKLWan.from_config(config)
+        network.load_state_dict(state, assign=True)
+    return WanPixels(network.to(device or torch.device("cpu")))
 
 
 def windows(side: int, tile: int) -> list[tuple[int, int]]:

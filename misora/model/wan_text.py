@@ -1,6 +1,6 @@
 """Wan's text encoder: prompts in, 512 vectors each out; what was read once is kept on disk; it knows nothing of video.
 
-The encoder is transformers' UMT5 (extra ``wan``). It is large, so it is loaded when a text is new and let go before sampling begins.
+The encoder is UMT5, read block by block when a text is new; the tokenizer is transformers' (extra ``wan``).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import html
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,8 +15,9 @@ from torch import Tensor
 from misora.client.errors import CheckpointError
 from misora.model import checkpoint
 from misora.model.hub import extra
-from misora.model.shards import files_of
+from misora.model.umt5 import Umt5
 from misora.model.wan import quiet
+from misora.model.wan_parts import part_of, tokenizer_of
 
 LENGTH = 512  # tokens, filled up with zeros
 EDGE = 2**20  # bytes at each end of a file that stand for it
@@ -26,10 +26,12 @@ EDGE = 2**20  # bytes at each end of a file that stand for it
 class WanText:
     """Texts to vectors [k, 512, d]; ``kept`` is the folder of those that were read before, None to keep nothing."""
 
-    def __init__(self, folder: Path, kept: Path | None = None, dtype: torch.dtype = torch.float32) -> None:
-        self.folder, self.dtype = folder, dtype
-        files_of(folder / "text_encoder")
-        self.kept = kept / fingerprint(folder / "text_encoder", dtype) if kept else None
+    def __init__(
+        self, folder: Path, kept: Path | None = None, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+    ) -> None:
+        part, self.tokens = part_of(folder, "text encoder"), tokenizer_of(folder)
+        self.encoder = Umt5(part.folder, part.files, dtype, device)
+        self.kept = kept / fingerprint([*part.files, *sorted(self.tokens.glob("*.json"))], dtype) if kept else None
 
     def encode(self, texts: list[str]) -> Tensor:
         """The texts as the transformer reads them, float32. Raises CheckpointError, MissingExtraError."""
@@ -43,18 +45,15 @@ class WanText:
         rows = torch.stack([torch.nn.functional.pad(known[text], (0, 0, 0, LENGTH - len(known[text]))) for text in cleaned])
         return rows.float()  # k 512 d
 
-    @torch.inference_mode()
+    def unread(self, texts: list[str]) -> bool:
+        """Whether the encoder must be read for any of these texts."""
+        return any(self._recalled(clean(text)) is None for text in texts)
+
     def _read(self, texts: list[str]) -> list[Tensor]:
-        transformers: Any = extra("transformers")
-        with quiet(self.folder):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder / "tokenizer")
-            encoder = transformers.UMT5EncoderModel.from_pretrained(self.folder / "text_encoder", dtype=self.dtype, use_safetensors=True)
-            encoder = encoder.eval()
-            made = []
-            for text in texts:  # one by one: nothing is spent on filling
-                tokens = tokenizer([text], max_length=LENGTH, truncation=True, return_tensors="pt")
-                made.append(encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0])  # l d
-        return made
+        with quiet(self.tokens):
+            tokenizer = extra("transformers").AutoTokenizer.from_pretrained(self.tokens)
+            tokens = [tokenizer([text], max_length=LENGTH, truncation=True).input_ids[0] for text in texts]
+        return [self.encoder(row).cpu() for row in tokens]  # l d each, one by one: nothing is spent on filling
 
     def _place(self, text: str) -> Path | None:
         return self.kept / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors" if self.kept else None
@@ -80,14 +79,13 @@ def clean(text: str) -> str:
     return " ".join(html.unescape(html.unescape(text)).split())
 
 
-def fingerprint(folder: Path, dtype: torch.dtype) -> str:
-    """A name for an encoder's weights: sizes and both ends of each file, and its configuration."""
-    code = hashlib.sha256(str(dtype).encode())
-    for path in [folder / "config.json", *files_of(folder), *sorted((folder.parent / "tokenizer").glob("*.json"))]:
-        if path.is_file():
-            code.update(f"{path.name} {path.stat().st_size}".encode())
-            with path.open("rb") as file:
-                code.update(file.read(EDGE))
-                file.seek(max(0, path.stat().st_size - EDGE))
-                code.update(file.read(EDGE))
+def fingerprint(files: list[Path], dtype: torch.dtype) -> str:
+    """A name for an encoder's weights and words: sizes and both ends of each file."""
+    code = hashlib.sha256(f"1 {dtype}".encode())
+    for path in files:
+        code.update(f"{path.name} {path.stat().st_size}".encode())
+        with path.open("rb") as file:
+            code.update(file.read(EDGE))
+            file.seek(max(0, path.stat().st_size - EDGE))
+            code.update(file.read(EDGE))
     return code.hexdigest()[:32]

@@ -11,19 +11,20 @@ import torch
 from torch import nn
 
 from misora.client.errors import CheckpointError
-from misora.model import checkpoint, hub, lora
+from misora.model import checkpoint
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
 from misora.model.linear import reorder
 from misora.model.painter import Painter, PainterConfig
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
-from misora.model.wan import load_transformer, read_json
-from misora.model.wan_config import SUPPORTED
-from misora.model.wan_pixels import WanPixels, load_pixels
-from misora.model.wan_text import WanText
+from misora.model.wan_weights import Loading, WanWeights, is_open, load_wan
+
+__all__ = ["EMBEDDED", "Loading", "WanWeights", "Weights", "load_weights", "open_weights"]
 
 EMBEDDED = Path(__file__).parent.parent / "weights" / "v1"
 FILES = ("autoencoder", "transformer", "text")
+
+PLAIN = Loading()
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -52,68 +53,24 @@ def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
     return folder
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WanWeights:
-    """What turns a prompt into pixels with weights of the Wan family, and how its authors sample from them."""
+def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | None = None, how: Loading = PLAIN) -> Weights | WanWeights:
+    """The networks of ``embedded``, of a folder of ours, or of the Wan family by name, id or folder. Raises CheckpointError, UsageError.
 
-    autoencoder: WanPixels
-    transformer: Transformer
-    text: WanText
-    dtype: torch.dtype = torch.float32
-    rate: float = 16.0  # frames per second that it was trained on
-    shift: float = 3.0  # of noise levels, see ``flow.schedule.shifted``
-    solver: str = "unipc"  # see ``flow.solvers``
-    given_first: bool = False  # whether it learned that a clean first frame may be given
-    steps: int = 30
-    guidance: float = 5.0
-
-
-def load_wan(model: str | Path) -> WanWeights:
-    """Open a name, a hub id or a folder of the Wan family, already here. Raises CheckpointError, MissingExtraError."""
-    folder, dtype = hub.folder_of(str(model)), fast_dtype()
-    if not (folder / "vae").is_dir() or not (folder / "text_encoder").is_dir():
-        missing = "vae" if not (folder / "vae").is_dir() else "text_encoder"
-        raise CheckpointError(
-            f"{folder} has no {missing}/ in diffusers' layout; put the one of `misora models pull wan2.1-t2v-1.3b` there."
-        )
-    told = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
-    plan = folder / "scheduler" / "scheduler_config.json"
-    sampler = read_json(plan) if plan.is_file() else {}
-    shift = sampler.get("flow_shift", sampler.get("shift"))
-    if told.get("transformer_2", [None])[0] is not None:  # type: ignore[index]
-        raise CheckpointError(f"{folder} shares its work between two transformers, which Misora does not run; give weights of {SUPPORTED}.")
-    transformer = load_transformer(folder, dtype)
-    first = bool(told.get("expand_timesteps", transformer.config.channels == 48))
-    return WanWeights(
-        autoencoder=load_pixels(folder),
-        transformer=transformer,
-        text=WanText(folder, hub.cache().parent / "misora-text", dtype),
-        dtype=dtype,
-        rate=24.0 if first else 16.0,
-        shift=float(shift) if isinstance(shift, int | float) else 3.0,
-        solver="euler" if "Euler" in str(sampler.get("_class_name")) else "unipc",
-        given_first=first,
-    )
-
-
-def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | None = None) -> Weights | WanWeights:
-    """The networks of ``embedded``, of a folder of ours, or of the Wan family by name, id or folder. Raises CheckpointError.
-
-    ``loras``: LoRA files for Wan and how strongly each is merged into the transformer.
+    For Wan alone: LoRA files and how strongly each works, and ``how`` they are loaded.
     """
-    known = hub.repository_of(str(model)) is not None or (Path(model) / "transformer").is_dir()
-    weights = load_wan(model) if known and not is_ours(model) else load_weights(model)
-    if loras and not isinstance(weights, WanWeights):
-        raise CheckpointError("LoRA files are for weights of the Wan family; give --model the ones that they were made for.")
-    for path, strength in (loras or {}).items():
-        lora.merge(weights.transformer, lora.read(path, weights.transformer.config), strength)
+    if is_open(model):
+        return load_wan(model, dataclasses.replace(how, loras=loras or {}))
+    if loras or how.packed:
+        what = "LoRA files are" if loras else "Packed matrices are"
+        raise CheckpointError(f"{what} for weights of the Wan family; give --model the ones that they were made for.")
+    weights = load_weights(model)
     reorder(weights.transformer.blocks)
     return weights
 
 
 def is_ours(model: str | Path) -> bool:
     """Whether a model is one of Misora's own checkpoints and not of the Wan family."""
-    return str(model) == "embedded" or (Path(model) / "text.safetensors").is_file()
+    return not is_open(model)
 
 
 def load_autoencoder(folder: Path) -> tuple[Autoencoder, str]:

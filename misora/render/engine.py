@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from misora.model.weights import WanWeights, Weights, open_weights
+from misora.model.weights import Loading, WanWeights, Weights, open_weights
 from misora.render import verbs
 from misora.render.board import read_board
 from misora.render.cut import Cut
@@ -107,12 +107,21 @@ class Misora:
         return render(request, self.weights)
 
 
-def load(model: str | Path = "embedded", loras: Mapping[str, float] | None = None) -> Misora:
+def load(
+    model: str | Path = "embedded",
+    loras: Mapping[str, float] | None = None,
+    *,
+    pack: str | None = None,
+    device: str | None = None,
+    memory: float | None = None,
+) -> Misora:
     """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
 
-    ``loras``: LoRA files for Wan's weights, and how strong each is.
+    For Wan's weights: LoRA files and how strong each is, ``int8`` or ``fp8`` bytes for the matrices, the device (None: the best there
+    is), and the gigabytes to take at most (None: what is free).
     """
-    return Misora(open_weights(model, loras))
+    how = Loading(packed=pack, device=device, memory=None if memory is None else memory * 1e9)
+    return Misora(open_weights(model, loras, how))
 
 
 def _request(prompt: str, seconds: float, wishes: Wishes) -> Request:

@@ -1,39 +1,52 @@
 """A request drawn with weights of the Wan family, at their own rate and the size that is asked for; it knows nothing of files.
 
-What these weights learned decides what may be asked of them: ``LEARNED`` is the whole table.
+What these weights learned decides what may be asked of them (``learned``), and what will fit is known before anything is drawn.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-import math
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from misora.canvas import fills
-from misora.canvas.canvas import Canvas
-from misora.client.errors import GenerationError, UsageError
+from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling, generate
+from misora.model import memory
 from misora.model.weights import WanWeights, Weights
 from misora.render.cut import Cut, Shot, at_rate
-from misora.render.footage import Footage, Notice
+from misora.render.footage import Notice
+from misora.render.learned import demand
 from misora.render.native import Progress, completed
-from misora.render.request import FRAME_RATE, SECONDS, Request
+from misora.render.request import Request
+from misora.render.seams import blend, faded
 from misora.render.video import enlarge
+from misora.render.wan_compose import Plot, drawn_size, lay_out
 
-NATIVE, APPROXIMATE = "native", "approximate"
-# verb -> what weights learned of it that were (True) or were not (False) trained with a clean first frame; all other verbs are refused.
-LEARNED = {
-    "generate": {True: NATIVE, False: NATIVE},
-    "image": {True: NATIVE, False: NATIVE},
-    "animate": {True: NATIVE, False: APPROXIMATE},
-}
-LONGEST = 3 * SECONDS  # seconds: what these weights were trained on is five
+
+class Decoded:
+    """The frames of latents [3, h, w], float32, -1..1, decoded anew each time that they are asked for."""
+
+    def __init__(self, latents: Tensor, kinds: str, weights: WanWeights, plan: memory.Plan, progress: Progress) -> None:
+        self.latents, self.kinds, self.weights, self.plan, self.progress = latents, kinds, weights, plan, progress
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[Tensor]:
+        with completed():
+            stream = self.weights.autoencoder.decode_stream(self.latents, self.kinds, tile=self.plan.tile, apart=self.plan.apart)
+            for done, pixels in enumerate(stream, 1):
+                if not pixels.isfinite().all():
+                    raise GenerationError(
+                        "The clip could not be completed (the weights gave no numbers); fetch them again or lower --guidance."
+                    )
+                self.progress("decoding", done, len(self.kinds))
+                yield from pixels[0].transpose(0, 1).float().cpu()  # 1|4 3 h w
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,44 +54,78 @@ class Film(Cut):
     """Frames of the size and rate that the network drew, enlarged and repeated only where something else was asked for."""
 
     drawn_rate: float
+    drawn_size: tuple[int, int]  # h w
 
     def stream(self) -> Iterator[Tensor]:
         """The delivered frames [h, w, 3] uint8 RGB."""
-        frames = (enlarge(frame, self.request.delivered()) for frame in self.native)
-        return at_rate(frames, self.drawn_rate, self.rate, self.shots[0].count)
+        native = iter(self.native)
+        left: Tensor | None = None  # what the autoencoder lost of the last given frame, [h, w, 3]
+        for shot in self.shots:
+            deque(itertools.islice(native, shot.skip), maxlen=0)
+            drawn = itertools.islice(native, shot.drawn)
+            if shot.own is not None and shot.given:
+                seen = deque(drawn, maxlen=1)
+                yield from shot.own
+                left = shot.own[-1] - self._sized(seen[0]).float() if seen else None
+            else:
+                yield from self._made(shot, drawn, None if shot.cut else left)
+                left = None
+            deque(drawn, maxlen=0)
+
+    def _made(self, shot: Shot, drawn: Iterator[Tensor], left: Tensor | None) -> Iterator[Tensor]:
+        """A shot of drawn frames: inside a mask with its own around them, else without a jump from and to given frames beside it."""
+        frames = at_rate(map(self._sized, drawn), self.drawn_rate, self.rate, shot.count)
+        if shot.own is not None and shot.mask is not None:
+            for k, frame in enumerate(frames):
+                yield blend(shot.own[k], frame, shot.mask[min(k, len(shot.mask) - 1)])
+            return
+        seen, there = shot.arrives, shot.arrives_at
+        coming = there - self._sized(seen).float() if seen is not None and there is not None else None  # h w 3
+        yield from faded(frames, shot.count, self.rate, left=left, coming=coming)
+
+    def _sized(self, frame: Tensor) -> Tensor:
+        return enlarge(frame, self.request.delivered())
 
     def notes(self) -> dict[str, str]:
         """What the file says of itself."""
         made: dict[str, Any] = json.loads(super().notes()["comment"])
-        height, width = next(iter(self.native)).shape[1:]
+        height, width = self.drawn_size
         told = json.dumps(made | {"native": f"{width}x{height}", "native_rate": self.drawn_rate}, ensure_ascii=False)
         return super().notes() | {"comment": told}
 
 
 @torch.inference_mode()
 def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: Peek | None = None) -> Film:
-    """Draw a checked request. Raises UsageError (not learned), GenerationError (failed half-way)."""
-    verb = verb_of(request)
-    if LEARNED[verb][weights.given_first] == APPROXIMATE:
-        warnings.warn(f"These weights never learned to {verb}: what comes out is approximate; wan2.2-ti2v-5b did.", Notice, stacklevel=2)
+    """Draw a checked request. Raises UsageError (not learned), GenerationError (does not fit, or failed half-way)."""
+    demand(request, weights.learned)
     with completed():
-        canvas = lay_out(request, weights)
+        plot = lay_out(request, weights)
+        plan = planned(request, weights, plot)
         progress("reading", 0, 1)
-        told, negative = weights.text.encode([request.prompt, request.negative])[:, None].unbind(0)  # 1 l d
+        texts = weights.text.encode([*plot.prompts, request.negative]).to(weights.device)  # k l d
+        told = texts[:-1][plot.canvas.cards][None] if len(texts) > 2 else texts[:1]  # 1 t l d or 1 l d
+        (weights.blocks.hold if plan.whole else weights.blocks.let_go)()
         how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift, solver=weights.solver)
         said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
-        latents = generate(weights.transformer, canvas, told, negative, how, said, peek)
-        frames = []
-        for pixels in weights.autoencoder.decode_stream(latents, canvas.kinds):
-            if not pixels.isfinite().all():
-                raise GenerationError(
-                    "The clip could not be completed (the weights gave no numbers); fetch them again or lower --guidance."
-                )
-            frames.append(pixels[0].transpose(0, 1).float())  # 1|4 3 h w
-            progress("decoding", len(frames), len(canvas.kinds))
-    native = torch.cat(frames)  # t 3 h w
-    shot = Shot(count=request.frames(), drawn=len(native))
-    return Film(request=request, native=native, shots=(shot,), rate=FRAME_RATE, drawn_rate=weights.rate)
+        latents = generate(weights.transformer, plot.canvas.to(weights.device), told, texts[-1:], how, said, peek)
+    shown = plot.canvas.kinds[:-1] if request.loop else plot.canvas.kinds  # a loop's doubled frame is not shown
+    native = Decoded(latents[:, :, : len(shown)].cpu(), shown, weights, plan, progress)
+    size = drawn_size(request, weights)
+    return Film(request=request, native=native, shots=plot.shots, rate=plot.rate, drawn_rate=weights.rate, drawn_size=size)
+
+
+def planned(request: Request, weights: WanWeights, plot: Plot) -> memory.Plan:
+    """What will fit, told with a Notice where it is not the fastest way. Raises GenerationError where nothing does."""
+    level = plot.canvas.level
+    mixed = bool((level != level[:, :, :1, :1]).any())
+    _, frames, height, width = level.shape
+    reading = weights.text.unread([*plot.prompts, request.negative])
+    batch = 1 if request.guidance == 1 else 2
+    work = memory.Work(frames=frames, height=height, width=width, batch=batch, mixed=mixed, reading=reading)
+    plan = memory.plan(weights, work, limit=weights.limit)
+    if said := plan.says():
+        warnings.warn(said, Notice, stacklevel=3)
+    return plan
 
 
 def suited(request: Request, weights: Weights | WanWeights, said: Collection[str]) -> Request:
@@ -87,43 +134,3 @@ def suited(request: Request, weights: Weights | WanWeights, said: Collection[str
         return request
     steps = request.steps if "steps" in said else weights.steps
     return dataclasses.replace(request, steps=steps, guidance=request.guidance if "guidance" in said else weights.guidance)
-
-
-def verb_of(request: Request) -> str:
-    """Which verb a request comes of, if it is one that Wan's weights can draw. Raises UsageError."""
-    parts, can = request.parts, ", ".join(LEARNED)
-    if request.seconds > LONGEST:
-        raise UsageError(f"These weights draw at most {LONGEST:g} seconds at once; ask for fewer, or use the embedded ones.")
-    if request.loop or request.references or any(part.prompt is not None for part in parts):
-        raise UsageError(f"Wan's weights have learned {can} and nothing else here; use --model embedded for the other verbs.")
-    if not parts:
-        return "generate" if request.seconds else "image"
-    first = parts[0].clip
-    if len(parts) == 2 and parts[0].given and first and len(first.frames) == 1 and parts[1].clip is None:
-        return "animate"
-    raise UsageError(f"Wan's weights have learned {can} and nothing else here; use --model embedded for the other verbs.")
-
-
-def lay_out(request: Request, weights: WanWeights) -> Canvas:
-    """The canvas of a request: all to be invented, or a first frame given."""
-    space = weights.autoencoder.space
-    height, width = drawn_size(request, weights)
-    count = math.ceil((request.frames() / FRAME_RATE * weights.rate - 1) / 4) if request.frames() > 1 else 0
-    blank = fills.text(kinds="S" + "G" * count, channels=weights.autoencoder.channels, height=height // space, width=width // space)
-    if not request.parts or request.parts[0].clip is None:
-        return blank
-    first = fills.given(weights.autoencoder.encode(picture(request.parts[0].clip, (height, width)), "S"), "S")
-    return fills.join(first, fills.like(first, "G" * count)) if count else first
-
-
-def drawn_size(request: Request, weights: WanWeights) -> tuple[int, int]:
-    """Height and width that the network draws: those asked for, made up to whole tokens."""
-    cell = 2 * weights.autoencoder.space
-    height, width = request.delivered()
-    return math.ceil(height / cell) * cell, math.ceil(width / cell) * cell
-
-
-def picture(image: Footage, size: tuple[int, int]) -> Tensor:
-    """The first frame of footage as pixels [1, 3, 1, h, w] in -1..1 that cover ``size``."""
-    frame = image.frames[0].permute(2, 0, 1).float() / 127.5 - 1  # 3 h w
-    return enlarge(frame, size).permute(2, 0, 1)[None, :, None].float() / 127.5 - 1

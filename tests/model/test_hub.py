@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,65 @@ def test_a_folder_is_never_looked_for_on_the_hub_nor_removed(cache: Path, tmp_pa
         hub.folder_of("nonsense")
     with pytest.raises(CheckpointError, match="no name and no hub id"):
         hub.pull("nonsense")
+
+
+def _raising(name: str) -> object:
+    """What the hub's library raises, without the answer of a server that it is usually made of."""
+    from huggingface_hub import errors
+
+    kind = getattr(errors, name)
+    error = kind.__new__(kind)
+    Exception.__init__(error, "the server said no.")
+
+    def call(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("GatedRepoError", "accept them on its page, then set HF_TOKEN to your token and pull again"),
+        ("RepositoryNotFoundError", "no public model someone/wan; check its name, or set HF_TOKEN"),
+        ("RemoteEntryNotFoundError", "not in diffusers' layout"),
+        ("HfHubHTTPError", "pull again, it goes on where it stopped"),
+    ],
+)
+def test_whatever_the_hub_refuses_is_a_sentence_that_says_what_to_do(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, says: str
+) -> None:
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", _raising(name))
+    with pytest.raises(CheckpointError, match=says):
+        hub.pull("someone/wan")
+
+
+def test_a_full_disk_is_told_before_anything_comes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = types.SimpleNamespace(file_size=30 * 10**9, is_cached=False)
+    monkeypatch.setattr(hub, "check_family", lambda repository: None)
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download", lambda *args, dry_run=False, **kwargs: [file] if dry_run else pytest.fail("begun")
+    )
+    monkeypatch.setattr("shutil.disk_usage", lambda path: types.SimpleNamespace(free=10**9))
+    with pytest.raises(CheckpointError, match=r"needs 31.1 GB and 1.0 GB are free .* set HF_HOME to a folder on a larger disk"):
+        hub.pull("someone/wan")
+
+
+def test_another_family_is_refused_before_anything_large_comes(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = tmp_path / "config.json"
+    told.write_text('{"_class_name": "HunyuanVideoTransformer3DModel"}', "utf-8")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *args, **kwargs: str(told))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, **kwargs: pytest.fail("begun"))
+    with pytest.raises(
+        CheckpointError, match="holds HunyuanVideoTransformer3DModel, which Misora does not run; give weights of Wan 2.1 and 2.2"
+    ):
+        hub.pull("someone/hunyuan")
+
+
+def test_a_whole_pipeline_of_another_family_is_named(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "CogVideoXPipeline"}', "utf-8")
+    out = tmp_path / "ball.mp4"
+    assert main(["generate", "a red ball", "--model", str(tmp_path / "other"), "--out", str(out), "--quiet"]) == 1
+    assert "holds CogVideoXPipeline, which Misora does not run" in capsys.readouterr().err
+    assert not out.exists()

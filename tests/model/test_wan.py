@@ -41,7 +41,7 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "original"])
-@pytest.mark.parametrize("kind", list(wan.SHAPES))
+@pytest.mark.parametrize("kind", ["t2v", "i2v", "ti2v"])
 def test_our_transformer_is_theirs(tmp_path: Path, kind: str, layout: str) -> None:
     oracle = wan.transformer(kind)
     folder = wan.save(oracle, tmp_path / "model", layout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,15 +12,18 @@ import torch
 from safetensors.torch import save_file
 
 from misora.cli.main import main
-from misora.client.errors import CheckpointError, UsageError
+from misora.client.errors import CheckpointError, GenerationError, UsageError
 from misora.model import hub
+from misora.model.wan_weights import FIRST, FORCED, TEXT
 from misora.model.weights import WanWeights, open_weights
 from misora.render import verbs
 from misora.render.footage import Footage, Notice
+from misora.render.learned import APPROXIMATE, LEARNED, verb_of
 from misora.render.render import render
 from misora.render.request import Request
 from misora.render.wan import suited
 from tests import wan
+from tests.tree import ROOT
 
 ASKED = Request(prompt="a red ball", seconds=0.5, size="80x64", steps=2, seed=1)
 
@@ -45,7 +50,7 @@ def _image() -> Footage:
 
 
 def test_a_folder_becomes_a_video_of_the_size_and_length_asked_for(weights: WanWeights) -> None:
-    assert weights.given_first and weights.rate == 24
+    assert weights.learned == FIRST and weights.rate == 24
     video = render(ASKED, weights)
     assert video.frames.shape == (12, 64, 80, 3)
     assert torch.equal(render(ASKED, weights).frames, video.frames)
@@ -64,16 +69,87 @@ def test_slower_weights_are_shown_at_their_own_speed(weights: WanWeights) -> Non
 def test_a_first_frame_is_native_to_some_and_said_to_be_approximate_of_others(weights: WanWeights) -> None:
     request = verbs.animate(ASKED, _image())
     assert len(render(request, weights).frames) == 12
-    with pytest.warns(Notice, match="never learned to animate"):
-        render(request, dataclasses.replace(weights, given_first=False))
+    with pytest.warns(Notice, match="never learned animate, so what comes out is approximate: wan2.2-ti2v-5b did"):
+        render(request, dataclasses.replace(weights, learned=TEXT))
 
 
-@pytest.mark.parametrize("verb", ["loop", "extend", "remix"])
-def test_what_was_not_learned_is_refused(weights: WanWeights, verb: str) -> None:
-    clip = dataclasses.replace(_image(), frames=_image().frames.expand(12, -1, -1, -1))
-    made = {"loop": verbs.loop(ASKED), "extend": verbs.extend(ASKED, clip), "remix": verbs.remix(ASKED, clip)}
-    with pytest.raises(UsageError, match="generate, image, animate and nothing else"):
-        render(made[verb], weights)
+def _clip(seed: int = 3) -> Footage:
+    pixels = torch.randint(0, 256, (12, 64, 80, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return Footage(frames=pixels, rate=24.0, name="clip.mp4")
+
+
+MASK = torch.zeros(1, 64, 80)
+MASK[:, 16:48, 16:64] = 1
+MADE = {  # verb -> its request and the length of what comes out
+    "animate --last": (lambda: verbs.animate(ASKED, _image(), _image()), 12),
+    "extend": (lambda: verbs.extend(ASKED, _clip()), 24),
+    "extend --backward": (lambda: verbs.extend(ASKED, _clip(), backward=True), 24),
+    "connect": (lambda: verbs.connect(ASKED, _clip(), _clip(4)), 36),
+    "loop": (lambda: verbs.loop(ASKED), 12),
+    "remix": (lambda: verbs.remix(ASKED, _clip(), 0.5), 12),
+    "inpaint": (lambda: verbs.inpaint(ASKED, _clip(), mask=MASK), 12),
+    "storyboard": (lambda: verbs.storyboard(ASKED, [{"prompt": "a ball", "seconds": 0.25}, {"prompt": "a cube", "seconds": 0.25}]), 12),
+}
+
+
+@pytest.mark.parametrize("verb", list(MADE))
+def test_every_verb_fills_the_same_canvas(weights: WanWeights, verb: str) -> None:
+    ask, count = MADE[verb]
+    request = ask()
+    assert verb_of(request) == verb
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frames = render(request, weights).frames
+    told = any("never learned" in str(one.message) for one in caught)
+    assert told == (LEARNED[verb][weights.learned] == APPROXIMATE)
+    assert frames.shape == (count, 64, 80, 3)
+    own = _clip().frames
+    if verb in ("extend", "connect"):
+        assert torch.equal(frames[:12], own)
+    if verb == "extend --backward":
+        assert torch.equal(frames[-12:], own)
+    if verb == "connect":
+        assert torch.equal(frames[-12:], _clip(4).frames)
+    if verb == "inpaint":
+        assert torch.equal(frames[:, :16], own[:, :16]) and not torch.equal(frames, own)
+
+
+def test_a_loop_of_a_clip_keeps_its_beginning(weights: WanWeights) -> None:
+    with pytest.warns(Notice, match="never learned loop"):
+        frames = render(verbs.loop(ASKED, _clip(), overlap="full"), weights).frames
+    assert len(frames) == 12 and torch.equal(frames[0], _clip().frames[0])
+
+
+def test_strength_0_changes_nothing(weights: WanWeights) -> None:
+    assert torch.equal(render(verbs.remix(ASKED, _clip(), 0.0), weights).frames, _clip().frames)
+
+
+def test_references_are_refused_and_too_much_at_once_too(weights: WanWeights) -> None:
+    with pytest.raises(UsageError, match="cannot do --reference; use --model embedded"):
+        render(dataclasses.replace(ASKED, references=(_image(),)), weights)
+    with pytest.raises(UsageError, match="at most 12 seconds at once"):
+        render(dataclasses.replace(ASKED, seconds=13.0), weights)
+
+
+def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:
+    page = (ROOT / "docs" / "wan.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w -]+)` \| (\w+) \| (\w+) \| (\w+) \|$", page, re.MULTILINE)
+    assert {verb: dict(zip((TEXT, FIRST, FORCED), said, strict=True)) for verb, *said in rows} == LEARNED
+
+
+def test_nothing_is_begun_that_will_not_fit(weights: WanWeights) -> None:
+    with pytest.raises(GenerationError, match=r"needs .* GB even with block offload, and .* GB are free; ask for a smaller --size"):
+        render(ASKED, dataclasses.replace(weights, limit=1e5))
+    assert not len(weights.transformer.blocks.held)
+
+
+def test_without_a_table_of_kinds_the_server_s_model_names_lead_here(folder: Path, weights: WanWeights, tmp_path: Path) -> None:
+    from misora.server.files import Files
+    from misora.server.rendering import Renderer
+
+    engine = Renderer(Files(tmp_path), {"sora-2": str(folder)})._engine("sora-2")
+    assert isinstance(engine.weights, WanWeights)
+    assert engine.generate("a red ball", seconds=0.25, size="64x64", steps=1, seed=1).frames.shape == (6, 64, 64, 3)
 
 
 def test_its_own_steps_stand_where_none_were_asked_for(weights: WanWeights) -> None:
@@ -93,9 +169,11 @@ def test_a_lora_changes_the_video_by_its_strength(folder: Path, weights: WanWeig
     down, up = torch.randn(2, wan.HEADS * wan.HEAD), torch.randn(wan.HEADS * wan.HEAD, 2)
     name = "diffusion_model.blocks.0.self_attn.v.lora_{}.weight"
     save_file({name.format("A"): down, name.format("B"): up}, tmp_path / "style.safetensors")
-    before = weights.transformer.blocks[0].attention.qkv.weight.float()
+    before = weights.source.block(0).attention.qkv.weight.float()
     for strength in (0.0, 0.5):
-        changed = open_weights(folder, {str(tmp_path / "style.safetensors"): strength}).transformer.blocks[0].attention.qkv.weight.float()
+        opened = open_weights(folder, {str(tmp_path / "style.safetensors"): strength})
+        assert isinstance(opened, WanWeights)
+        changed = opened.source.block(0).attention.qkv.weight.float()
         assert bool((changed != before).any()) == bool(strength)
     assert main(["generate", "a red ball", "--lora", "style.safetensors:much", "--out", str(tmp_path / "ball.mp4")]) == 2
     with pytest.raises(CheckpointError, match="for weights of the Wan family"):
@@ -105,5 +183,5 @@ def test_a_lora_changes_the_video_by_its_strength(folder: Path, weights: WanWeig
 def test_half_a_folder_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "transformer").symlink_to(folder / "transformer")
-    with pytest.raises(CheckpointError, match="has no vae/"):
+    with pytest.raises(CheckpointError, match="has no text encoder; put the text_encoder/"):
         open_weights(tmp_path / "half")

@@ -1,0 +1,157 @@
+"""From a request to a canvas for weights of the Wan family and the shots that its frames become; it knows nothing of sampling or files.
+
+Unlike the embedded weights these draw the size that is asked for, at a rate of their own, so footage is read at that size and rate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+
+import torch
+from torch import Tensor
+
+from misora.canvas import fills
+from misora.canvas.canvas import Canvas, pixel_frames
+from misora.client.errors import UsageError
+from misora.model.wan_weights import WanWeights
+from misora.render.cut import Shot
+from misora.render.footage import Footage, Notice, feathered, fitted
+from misora.render.parts import Part
+from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
+from misora.render.video import enlarge
+
+SEEN = 6  # G frames of a given clip that what is invented beside it can see, beside an S
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A canvas, the text of each of its cards, and what becomes of the frames that are drawn on it."""
+
+    canvas: Canvas
+    prompts: tuple[str, ...]
+    shots: tuple[Shot, ...]
+    rate: float  # delivered frames per second
+
+
+def lay_out(request: Request, weights: WanWeights) -> Plot:
+    """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
+    parts = request.parts or (Part(seconds=max(request.seconds, 1e-9)),)
+    rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
+    if request.loop and parts[-1].given:
+        raise UsageError("A loop cannot end on a given clip; put a stretch to be invented after it.")
+    parts = tuple(_at_rate(part, rate, request.delivered()) for part in parts)
+    prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
+    pieces, shots, clock = [], [], 0.0
+    for i, part in enumerate(parts):
+        start, clock = round(clock * rate), clock + (part.clip.seconds if part.clip else part.seconds)
+        count = max(1, round(clock * rate) - start)
+        leading = i == 0 and part.clip is None and len(parts) > 1 and parts[1].given
+        piece, shot = _piece(part, count, rate, drawn_size(request, weights), weights, fresh=i == 0 or part.cut, leading=leading)
+        card = prompts.index(request.prompt if part.prompt is None else part.prompt)
+        pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
+        shots.append(shot)
+    shots = [_arriving(shot, after, request, weights) for shot, after in zip(shots, [*shots[1:], None], strict=True)]
+    canvas = fills.join(*pieces)
+    if request.loop:
+        opening = parts[0].clip if parts[0].given else None
+        canvas = fills.loop(canvas, _encoded(opening, range(1), drawn_size(request, weights), weights) if opening else None)
+    return Plot(canvas=canvas, prompts=prompts, shots=tuple(shots), rate=rate)
+
+
+def _arriving(shot: Shot, after: Shot | None, request: Request, weights: WanWeights) -> Shot:
+    """A drawn shot that knows the given frame after it, as it is and as the network sees it."""
+    if shot.own is not None or after is None or after.own is None or not after.given:
+        return shot
+    one = _encoded(Footage(frames=after.own[:1]), range(1), drawn_size(request, weights), weights)
+    seen = weights.autoencoder.decode(one.given, "S")[0, :, 0].float().cpu()  # 3 h w
+    return dataclasses.replace(shot, arrives=seen, arrives_at=after.own[0])
+
+
+def drawn_size(request: Request, weights: WanWeights) -> tuple[int, int]:
+    """Height and width that the network draws: those asked for, made up to whole tokens."""
+    cell = 2 * weights.autoencoder.space
+    height, width = request.delivered()
+    return math.ceil(height / cell) * cell, math.ceil(width / cell) * cell
+
+
+def _at_rate(part: Part, rate: float, size: tuple[int, int]) -> Part:
+    """The part with its clip at the video's size and frame rate; an image lasts as long as one frame of the embedded weights."""
+    if part.clip is None:
+        return part
+    clip = fitted(part.clip, size)
+    if len(clip.frames) == 1:
+        clip = dataclasses.replace(clip, frames=clip.frames.expand(max(1, round(rate / NATIVE_RATE)), -1, -1, -1), rate=rate)
+    elif clip.rate != rate:
+        warnings.warn(f"{clip.name} has {clip.rate:g} frames per second; the video has {rate:g}.", Notice, stacklevel=2)
+        places = [min(int(k * clip.rate / rate), len(clip.frames) - 1) for k in range(round(clip.seconds * rate))]
+        clip = dataclasses.replace(clip, frames=clip.frames[places], rate=rate)
+    return dataclasses.replace(part, clip=clip)
+
+
+def _piece(
+    part: Part, count: int, rate: float, size: tuple[int, int], weights: WanWeights, *, fresh: bool, leading: bool
+) -> tuple[Canvas, Shot]:
+    """A part's stretch of the canvas, and what ``count`` delivered frames show of it."""
+    needed = max(1, math.ceil(count * weights.rate / rate - 1e-6))
+    if part.clip is None:
+        kinds = "S" * fresh + "G" * math.ceil((needed - fresh) / 4)
+        cells = {"height": size[0] // weights.autoencoder.space, "width": size[1] // weights.autoencoder.space}
+        skip = pixel_frames(kinds) - needed if leading else 0
+        drawn = pixel_frames(kinds) - skip
+        return fills.text(kinds=kinds, channels=weights.autoencoder.channels, **cells), Shot(
+            count=count, drawn=drawn, skip=skip, cut=part.cut
+        )
+    if part.given:
+        groups = min(SEEN, (needed - 1) // 4) if len(part.clip.frames) > round(rate / NATIVE_RATE) else 0
+        frames = range(needed - 1 - 4 * groups, needed) if fresh else range(1 + 4 * groups)
+        clip = _encoded(part.clip, frames, size, weights)
+        return clip, Shot(count=count, drawn=len(frames), own=part.clip.frames)
+    groups = math.ceil((needed - 1) / 4)
+    clip = _encoded(part.clip, range(1 + 4 * groups), size, weights)
+    where = _where(part, clip.kinds, size, weights)
+    shown = _shown(part, count)
+    return fills.inpaint(clip, where, part.strength), Shot(count=count, drawn=1 + 4 * groups, own=part.clip.frames, mask=shown)
+
+
+def _encoded(clip: Footage, frames: range, size: tuple[int, int], weights: WanWeights) -> Canvas:
+    """Frames of footage, counted at the network's rate, as given latents."""
+    kinds = "S" + "G" * ((len(frames) - 1) // 4)
+    places = [min(round(i * clip.rate / weights.rate), len(clip.frames) - 1) for i in frames]
+    pixels = torch.stack([_picture(clip.frames[place], size) for place in places], 1)[None]  # 1 3 t h w
+    return fills.given(weights.autoencoder.encode(pixels, kinds), kinds)
+
+
+def _picture(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    """A frame [h, w, 3] as pixels [3, h, w] in -1..1 that cover ``size``."""
+    return enlarge(frame.permute(2, 0, 1).float() / 127.5 - 1, size).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _where(part: Part, kinds: str, size: tuple[int, int], weights: WanWeights) -> Tensor:
+    """Which latents are reworked, [t, h, w]: those that the mask touches, in those frames that the span touches."""
+    space = weights.autoencoder.space
+    where, start = [], 0
+    for kind in kinds:
+        stop = start + pixel_frames(kind)
+        seconds = start / weights.rate, stop / weights.rate
+        inside = part.span is None or (seconds[0] < part.span[1] - 1e-6 and seconds[1] > part.span[0] + 1e-6)
+        row = torch.ones(size[0] // space, size[1] // space)
+        if part.mask is not None and part.clip is not None:
+            places = sorted({min(round(i / weights.rate * part.clip.rate), len(part.mask) - 1) for i in range(start, stop)})
+            mask = part.mask[places].amax(0)[None, None]  # 1 1 h w
+            row = torch.nn.functional.adaptive_max_pool2d(mask, (size[0] // space, size[1] // space))[0, 0]
+        where.append(row * inside)
+        start = stop
+    return torch.stack(where)
+
+
+def _shown(part: Part, count: int) -> Tensor:
+    """Where drawn frames are shown instead of the clip's own, [t or 1, h, w]."""
+    mask = torch.ones(1, 1, 1) if part.mask is None else torch.stack([feathered(frame) for frame in part.mask])
+    if part.span is None or part.clip is None:
+        return mask
+    first, last = (round(second * part.clip.rate) for second in part.span)
+    index = torch.arange(count)  # n
+    inside = ((index >= first) & (index < last)).float()[:, None, None]  # n 1 1
+    return mask * inside if len(mask) == 1 else mask[:count] * inside[: len(mask)]
