@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from misora.server.accounts import keys
+from misora.server.accounts.plans import Plan, Plans
 from misora.server.api.session import COOKIE, TOKEN
 from tests.server.shop import Shop, new_key
 from tests.server.test_content import finished
@@ -20,7 +21,7 @@ from tests.server.test_content import finished
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One server."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
+    with Shop(tmp_path_factory.mktemp("shop"), plans=Plans({"tight": Plan(requests_per_minute=2)})) as made:
         yield made
 
 
@@ -135,3 +136,9 @@ def test_characters_are_listed_shown_and_forgotten(shop: Shop) -> None:
     assert ask(shop, "DELETE", f"/v1/misora/characters/{name}", **signed_in(shop))[0] == 404
     assert ask(shop, "DELETE", f"/v1/misora/characters/{name}", **both)[0] == 200
     assert json.loads(ask(shop, "GET", "/v1/misora/characters", **both)[2])["data"] == []
+
+
+def test_a_page_may_look_at_more_than_it_may_do(shop: Shop) -> None:
+    both = signed_in(shop, new_key(shop.store, "tight", plan="tight").secret)
+    assert {ask(shop, "GET", "/v1/videos", **both)[0] for _ in range(15)} == {200}
+    assert [ask(shop, "POST", "/v1/misora/prompts", {"prompt": "x"}, **both)[0] for _ in range(3)] == [200, 200, 429]

@@ -17,6 +17,7 @@ from misora.server.api.errors import ApiError, not_allowed
 from misora.server.api.services import Services
 
 log = logging.getLogger("misora.server")
+LOOKS = 20  # times as often as its plan says may a signed-in page look at things, apart from what it does
 Handler = Callable[[Services, Request, Caller], Awaitable[Response]]
 
 
@@ -27,7 +28,7 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
         caller = await caller_of(services, request)
         if scope not in caller.scopes and "admin" not in caller.scopes:
             raise not_allowed(scope)
-        rate = _rate(services, caller)
+        rate = _rate(services, caller, request)
         try:
             response = await handler(services, request, caller)
         finally:
@@ -85,11 +86,15 @@ async def _signed_in(services: Services, request: Request) -> Caller:
     return caller
 
 
-def _rate(services: Services, caller: Caller) -> Rate | None:
+def _rate(services: Services, caller: Caller, request: Request) -> Rate | None:
     per_minute = services.plans[caller.plan].requests_per_minute
     if not per_minute:
         return None
-    rate = services.rates.take(caller.account_id, per_minute)
+    if "authorization" not in request.headers and request.method in ("GET", "HEAD"):  # a page shows many pictures at once
+        per_minute, who = per_minute * LOOKS, f"look {caller.account_id}"
+    else:
+        who = caller.account_id
+    rate = services.rates.take(who, per_minute)
     if not rate.allowed:
         message = f"Rate limit reached: your plan allows {per_minute} requests per minute. Try again in {rate.wait:.1f} s."
         raise ApiError(429, message, kind="requests", code="rate_limit_exceeded", headers=rate.headers())

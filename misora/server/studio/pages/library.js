@@ -138,7 +138,7 @@ export async function show(main, { go }) {
   const scrolled = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
   addEventListener("scroll", scrolled, { passive: true });
   document.addEventListener("keydown", keyed);
-  const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place) && !shown.get(place).contains(document.activeElement)) redo(place); }), hear("back", restart), hear("finished", restart)];
+  const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place) && !shown.get(place).contains(document.activeElement)) redo(place); }), hear("back", restart), hear("finished", (job) => { if (!items.some((each) => each.id === job.id)) restart(); })];
   await restart();
   return () => { resized.disconnect(); removeEventListener("scroll", scrolled); document.removeEventListener("keydown", keyed); quiet.forEach((each) => each()); clear(); };
 }
