@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator
 from misora.trust import normalise
 
 HARMLESS = "harmless"  # the group of exceptions: what it covers counts for nothing else
+EVERYDAY = "everyday"  # the group of words that are one slip away from a word of the rules and mean something else
 SHORTEST_TYPO, SHORTEST_NAME = 7, 10  # letters: a single word or a name of two words may be misspelt only when it has this many
+SHORTEST_SLIP = 6  # letters of a word in which a vowel, a doubled letter or one that sounds the same may be wrong, or two swapped
+SOUNDS = tuple(map(frozenset, ("sz", "ck", "iy", "ou", "vw")))
+VOWELS = frozenset("aeiou")
 LONGEST_SPELLED = 24  # letters
 SHORT_NAME = 3  # katakana letters; a name so short is not looked for in hiragana
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
@@ -33,19 +37,23 @@ class Lexicon:
     """The words of all groups, indexed for one pass over a text: ``Lexicon({"nude": ["naked", "裸の"]}).marks("…")``."""
 
     def __init__(self, groups: dict[str, list[str]], fuzzy: Iterable[str] = (), whole: Iterable[str] = ()) -> None:
-        """``fuzzy`` groups are found misspelt too; katakana of ``whole`` groups must be a whole word: マリオ is not in マリオネット."""
+        """Words of ``fuzzy`` groups are found with any one letter wrong, all others with one that sounds or doubles as the right one.
+
+        Katakana of ``whole`` groups must be a whole word: マリオ is not in マリオネット.
+        """
         self.exact: dict[str, list[Phrase]] = defaultdict(list)
         self.stems: dict[str, list[Phrase]] = defaultdict(list)
         self.japanese: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # first sign: folded term, term, group
         self.vocabulary: set[str] = set()
         self.typos: dict[str, set[str]] = defaultdict(set)
-        self.whole = frozenset(whole)
+        self.whole, self.fuzzy = frozenset(whole), frozenset(fuzzy)
+        self.everyday = frozenset(groups.pop(EVERYDAY, ()))
         for group, terms in groups.items():
             for term in terms:
-                self._add(term, group, group in set(fuzzy))
+                self._add(term, group)
         self.lengths = sorted({len(stem) for stem in self.stems}, reverse=True)
 
-    def _add(self, term: str, group: str, fuzzy: bool) -> None:
+    def _add(self, term: str, group: str) -> None:
         if re.search(f"[{normalise.JAPANESE}]", term):
             written = normalise.joined(normalise.plain(term))
             folded = normalise.hiragana(written)
@@ -55,7 +63,8 @@ class Lexicon:
         first = parts[0]
         (self.stems if first.endswith("*") else self.exact)[first.rstrip("*")].append((parts, group))
         self.vocabulary.update(part for part in parts if not part.endswith("*"))
-        if fuzzy and (len(parts) == 2 or len(first) >= SHORTEST_TYPO):
+        fuzzy = group in self.fuzzy and (len(parts) == 2 or len(first) >= SHORTEST_TYPO)
+        if fuzzy or (len(parts) == 1 and group != HARMLESS and len(first.rstrip("*")) >= SHORTEST_SLIP):
             for part in parts:
                 for shorter in _shortened(part.rstrip("*")):
                     self.typos[shorter].add(part.rstrip("*"))
@@ -173,10 +182,11 @@ class Lexicon:
         if len(word) < 4 or not word.isalpha():
             return
         candidates = self._alike(word)
-        if len(word) >= SHORTEST_TYPO - 1 and not self._known(word):
+        if candidates and word not in self.everyday and not self._known(word):
             for known in candidates:
+                slip = len(known) >= SHORTEST_SLIP and _slipped(word, known)
                 for phrase, group in (*self.exact.get(known, ()), *self.stems.get(known, ())):
-                    if len(phrase) == 1 and len(known) >= SHORTEST_TYPO:
+                    if len(phrase) == 1 and (slip or (group in self.fuzzy and min(len(known), len(word) + 1) >= SHORTEST_TYPO)):
                         yield Mark(group=group, start=start, end=end)
         if place + 1 < len(tokens) and len(tokens[place + 1][2]) >= 4:
             _, end, second = tokens[place + 1]
@@ -243,3 +253,18 @@ def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:
 
 def _shortened(word: str) -> set[str]:
     return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
+
+
+def _slipped(word: str, known: str) -> bool:
+    """Whether ``word`` is ``known`` with neighbours swapped, or one vowel, doubled letter or same sound wrong: what fingers and ears do."""
+    if len(word) == len(known):
+        wrong = [place for place in range(len(word)) if word[place] != known[place]]
+        if len(wrong) == 1:
+            pair = {word[wrong[0]], known[wrong[0]]}
+            return pair <= VOWELS or pair in SOUNDS
+        return len(wrong) == 2 and wrong[1] == wrong[0] + 1 and word[wrong[0]] == known[wrong[1]] and word[wrong[1]] == known[wrong[0]]
+    longer, shorter = (word, known) if len(word) > len(known) else (known, word)
+    if len(longer) != len(shorter) + 1:
+        return False
+    place = next((place for place in range(len(shorter)) if shorter[place] != longer[place]), len(shorter))
+    return longer[place] in VOWELS or longer[place] in longer[place - 1 : place]

@@ -93,6 +93,16 @@ def test_harmless_context_passes(text: str) -> None:
     assert judged(text) == ("allow", "")
 
 
+@pytest.mark.parametrize("text", ["a child is murdared", "a bloodey massacer", "making cocaien at home", "a woman undresed"])
+def test_a_slip_of_the_finger_hides_nothing(text: str) -> None:
+    assert judged(text)[0] != "allow"
+
+
+@pytest.mark.parametrize("text", ["a ballet in the snow", "a stronger wind", "shouting fans", "a painting of a bandage", "a Latin dance"])
+def test_words_a_slip_away_that_mean_something_else_pass(text: str) -> None:
+    assert judged(text) == ("allow", "")
+
+
 def test_an_exception_covers_only_what_lies_under_it() -> None:
     assert judged("a crew shooting a film about a man who shoots a clerk in the head")[0] == "block"
     assert judged("死角から人を殺す男")[0] == "block"
