@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -90,12 +91,14 @@ def worse(one: Verdict, other: Verdict) -> Verdict:
 
 
 def installed(config: PolicyConfig) -> Guard:
-    """The guard with the policy of ``misora.trust``, whose rules are read while the server already starts to listen. Raises UsageError."""
+    """The guard with the policy of ``misora.trust``, whose rules are read when they are first asked. Raises UsageError."""
     if config.classifier:
         Classifier(config.classifier)  # a wrong path is the operator's mistake, and said at once
-    rules = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules").submit(Policy, config)
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules")
+    policy = functools.cache(lambda: Policy(config))
+    rules: Callable[[], Policy] = lambda: pool.submit(policy).result()  # by one thread, so read once
     return Guard(
-        lambda text: rules.result().check(text),
-        unchecked=lambda: rules.result().unchecked,
-        look=lambda pictures: rules.result().check_upload(pictures),
+        lambda text: rules().check(text),
+        unchecked=lambda: rules().unchecked,
+        look=lambda pictures: rules().check_upload(pictures),
     )

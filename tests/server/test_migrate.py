@@ -19,13 +19,23 @@ from tests.server.shop import new_key, put
 
 def test_migrations_lead_to_the_tables_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "misora.sqlite")
-    migrate.upgrade(store, backups=tmp_path / "backups")
+    migrate.upgrade(store, to=migrate.revisions()[0])  # all migrations, one after the other
+    migrate.upgrade(store)
     job = put(store, new_key(store))
     migrate.upgrade(store, backups=tmp_path / "backups")
     with store.read() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
     assert jobs.get(store, job.id) is not None
     assert not (tmp_path / "backups").exists(), "nothing was changed, so nothing had to be put aside"
+    store.close()
+
+
+def test_an_empty_database_gets_the_same_tables_at_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "misora.sqlite")
+    migrate.upgrade(store, backups=tmp_path / "backups")
+    assert migrate.revision(store) == migrate.revisions()[-1]
+    with store.read() as db:
+        assert compare_metadata(MigrationContext.configure(db), metadata) == []
     store.close()
 
 
