@@ -1,6 +1,6 @@
 """The painter in figures: fidelity on scenes never trained on, beside bicubic enlargement, and seconds to paint and write a clip.
 
-    python -m bench.painter [--model NAME|FOLDER] [--clips 16] [--size 704x384] [--seconds 4] [--sheet FILE.png]
+    python -m bench.painter [--model NAME|FOLDER] [--clips 16] [--size 704x384] [--seconds 4] [--large] [--sheet FILE.png]
 
 A scene is simulated once and drawn twice, at native size and, at 24 frames per second, at the size asked. What the native frames become
 by way of encoder, decoder and painter is compared with the larger drawing. It knows nothing of prompts.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -88,7 +90,7 @@ def liveliest(blend: Tensor, painted: Tensor, true: Tensor, window: tuple[int, i
 
 
 def speed(painter: Painter | None, seconds: float, size: tuple[int, int]) -> None:
-    """Print the wall seconds of painting and writing a clip in which something crosses the picture."""
+    """Print wall and processor seconds of painting and writing a clip in which something crosses the picture, and the memory it took."""
     request = Request(prompt="a", size=f"{size[1]}x{size[0]}", seconds=seconds)
     h, w = request.native()
 
@@ -100,14 +102,14 @@ def speed(painter: Painter | None, seconds: float, size: tuple[int, int]) -> Non
             yield frame
 
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        for _ in deliver(native(), painter, size=size, count=request.frames()):
-            pass
-        painted = time.perf_counter() - start
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         write_video(Path(folder) / "a.mp4", deliver(native(), painter, size=size, count=request.frames()), 24)
-        written = time.perf_counter() - start
-    print(f"{seconds:g} s at {size[1]}x{size[0]}, 24 frames per second: painted in {painted:.2f} s, painted and written in {written:.2f} s")
+        took, worked = time.perf_counter() - start, time.process_time() - worked
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    print(
+        f"{seconds:g} s at {size[1]}x{size[0]}, 24 frames per second: painted and written in {took:.2f} s, {worked:.2f} s of all cores, "
+        f"peak memory so far {peak:.2f} GB"
+    )
 
 
 def main() -> None:
@@ -117,12 +119,16 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--size", default="704x384")
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--large", action="store_true", help="also 10 seconds of 1920x1080")
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     size = Request(prompt="a", size=options.size).delivered()
     painter = load_painter(folder_of(options.model, ("autoencoder",)), fast_dtype())
     print(f"painter: {'none' if painter is None else f'{sum(p.numel() for p in painter.parameters()):,} parameters'}")
-    speed(painter, options.seconds, size)
+    for seconds in (options.seconds, 4 * options.seconds):  # the second line's memory is the first's: it does not grow with the length
+        speed(painter, seconds, size)
+    if options.large:
+        speed(painter, 10.0, (1080, 1920))
     print(f"matrix product beside it: {gemm_peak() / 1e12:.2f} TFLOP/s")
     if options.clips:
         fidelity(options.model, painter, options.clips, size, options.sheet)

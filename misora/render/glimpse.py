@@ -13,8 +13,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from misora.canvas.canvas import Canvas
+from misora.model.brush import to_bytes
 from misora.model.weights import WanWeights, Weights
-from misora.render.video import to_bytes
 
 GAP = 0.5  # seconds between two pictures
 SHARE = 9.0  # times what a picture costs must pass before the next one: a tenth of the time at most

@@ -14,7 +14,9 @@ from torch.nn.functional import interpolate
 
 from misora import __version__
 from misora.media.write import IMAGES, write_image, write_video
-from misora.model.painter import UNFOLD, Painter
+from misora.model.brush import stream, to_bytes
+from misora.model.painter import Painter
+from misora.model.view import UNFOLD
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 from misora.render.seal import sealed
 
@@ -80,8 +82,8 @@ def paint(native: Iterable[Tensor], painter: Painter, size: tuple[int, int]) -> 
     for first in frames:
         scale = max(side / own for side, own in zip(size, first.shape[1:], strict=True))
         large = size if scale >= UNFOLD else (math.ceil(size[0] * UNFOLD / scale), math.ceil(size[1] * UNFOLD / scale))
-        for frame in painter.stream(itertools.chain((first,), frames), large, band=BAND):
-            yield to_bytes(frame) if large == size else enlarge(frame, size)
+        for frame in stream(painter, itertools.chain((first,), frames), large, band=BAND):
+            yield frame if large == size else covering(frame, size)
 
 
 def lasting(frames: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -95,14 +97,13 @@ def lasting(frames: Iterable[Tensor]) -> Iterator[Tensor]:
 
 def enlarge(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """A frame [3, h, w] in -1..1 scaled to cover ``size`` (h, w) and cropped around its middle: [size h, size w, 3] uint8."""
-    scale = max(size[0] / frame.shape[1], size[1] / frame.shape[2])
-    cover = [max(wanted, round(side * scale)) for wanted, side in zip(size, frame.shape[1:], strict=True)]
-    large = interpolate(frame[None].float(), size=cover, mode="bicubic", antialias=True)[0]  # 3 h w
+    return covering(to_bytes(frame), size)
+
+
+def covering(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture [h, w, 3] uint8 scaled to cover ``size`` and cropped around its middle."""
+    scale = max(wanted / side for wanted, side in zip(size, picture.shape, strict=False))
+    cover = [max(wanted, round(side * scale)) for wanted, side in zip(size, picture.shape, strict=False)]
+    large = interpolate(picture.permute(2, 0, 1)[None], size=cover, mode="bicubic", antialias=True)[0]  # 3 h w
     top, left = (cover[0] - size[0]) // 2, (cover[1] - size[1]) // 2
-    return to_bytes(large[:, top : top + size[0], left : left + size[1]].clamp(-1, 1))
-
-
-def to_bytes(frame: Tensor) -> Tensor:
-    """A frame [3, h, w] within -1..1 as [h, w, 3] uint8 on the CPU."""
-    levels = torch.add(torch.full((), 128.0, device=frame.device), frame.float(), alpha=127.5)  # and a half: rounded when cut off
-    return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu()
+    return large[:, top : top + size[0], left : left + size[1]].permute(1, 2, 0).contiguous()

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from misora.model.painter import Painter, PainterConfig, View
+from misora.model.painter import Painter, PainterConfig
+from misora.model.view import View
 from misora.train.loop import Budget, Look, train
 from misora.train.muon import Muon
 from misora.train.painter_samples import Footage

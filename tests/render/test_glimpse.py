@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from misora.canvas import fills
+from misora.model.brush import to_bytes
 from misora.model.weights import Weights, load_weights
 from misora.render import glimpse
 from misora.render.glimpse import Glimpses
 from misora.render.render import render
 from misora.render.request import Request
-from misora.render.video import to_bytes
 from tests.tiny import write_weights
 
 
