@@ -122,7 +122,7 @@ def watched(weights: Any, stages: Stages) -> list[float]:
     network, work = weights.transformer, []
     forward = network.forward
 
-    def counted(x: Tensor, level: Tensor, text: Tensor, *others: Tensor) -> Tensor:
+    def counted(x: Tensor, level: Tensor, text: Tensor, *others: Any) -> Tensor:
         work.append(flops(network.config, len(x), x[0, 0].numel() // 4, text.shape[-2]))
         return forward(x, level, text, *others)  # type: ignore[no-any-return]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from misora.client.wire import Video
 
 ONLY_HERE = ("style", "camera", "reference", "enhance", "enhance_with")
-NAMES = {"seed": "seed", "steps": "steps", "guidance": "guidance", "negative": "negative_prompt", "size": "size"}
+NAMES = {"seed": "seed", "steps": "steps", "guidance": "guidance", "speed": "speed", "negative": "negative_prompt", "size": "size"}
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:

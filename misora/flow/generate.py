@@ -12,9 +12,10 @@ from torch import Tensor
 
 from misora.canvas.canvas import Canvas, taken
 from misora.flow import path
-from misora.flow.guidance import guided, scale_at
+from misora.flow.guidance import Guidance, Predict
 from misora.flow.schedule import schedule
 from misora.flow.solvers import SOLVERS, nothing_yet, renew
+from misora.model.reuse import Reuse
 from misora.model.transformer import Transformer
 
 Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
@@ -26,7 +27,8 @@ Peek = Callable[[list[int], Tensor], None]  # frames that the network just saw, 
 class Sampling:
     """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last.
 
-    ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral.
+    ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral. ``every`` and ``cache``
+    save time for likeness: see ``Guidance`` and ``Reuse``; the named trades stand in ``speed.py``.
     """
 
     steps: int = 10
@@ -37,6 +39,8 @@ class Sampling:
     lag: float = 0.0
     solver: str = "euler"
     eta: float = 0.0
+    every: int = 1
+    cache: float = 0.0
 
 
 PLAIN = Sampling()
@@ -80,15 +84,16 @@ def sample(
     x = path.mix(canvas.given, noise, canvas.level)  # b c t h w
     yield x, levels[0]
     memory, ties = nothing_yet(how.solver, x), {b: a for a, b in canvas.tied}
+    guidance, reuse = Guidance(scale=how.guidance, interval=how.interval, every=how.every), Reuse(how.cache) if how.cache else None
     for step in range(len(levels) - 1):
         seen = window(canvas, levels[step], levels[step + 1])
         if not seen:
             continue
         part = taken(canvas, seen)
         level, after = (part.level * levels[step + i, seen][:, None, None] for i in (0, 1))  # b w h w
-        scale = scale_at(float(level.max()), how.guidance, how.interval)
         words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
-        prediction = tie(guided(_network(transformer, part), x[:, :, seen], level, words, null_text, scale), part.tied)  # b c w h w
+        network = _network(transformer, part, reuse, tuple(seen))
+        prediction = tie(guidance(network, x[:, :, seen], level, words, null_text, seen), part.tied)  # b c w h w
         velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
         if peek is not None:
             peek(seen, x[:, :, seen] - level[:, None] * velocity)
@@ -140,10 +145,13 @@ def fresh_noise(like: Tensor, seed: int, step: int, frames: list[int]) -> Tensor
     return torch.stack([torch.stack([draw(i, frame) for frame in frames], 1) for i in range(len(like))]).to(like)  # b c t h w
 
 
-def _network(transformer: Transformer, canvas: Canvas) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _network(transformer: Transformer, canvas: Canvas, reuse: Reuse | None, seen: tuple[int, ...]) -> Predict:
+    if reuse is not None:
+        reuse.about(seen)
+
     def predict(x: Tensor, level: Tensor, text: Tensor) -> Tensor:
         rows = len(x)  # b, or twice that under guidance
         kinds, times, roles = (part.expand(rows, -1) for part in (canvas.kind_indices(), canvas.times, canvas.roles))  # b t
-        return transformer(x, canvas.token_level(level), text, kinds, times, roles).to(x.dtype)  # type: ignore[no-any-return]
+        return transformer(x, canvas.token_level(level), text, kinds, times, roles, reuse).to(x.dtype)  # type: ignore[no-any-return]
 
     return predict

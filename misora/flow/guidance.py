@@ -1,4 +1,4 @@
-"""Classifier-free guidance (arXiv:2207.12598): away from what the negative text says; it knows nothing of steps or of solvers."""
+"""Classifier-free guidance (arXiv:2207.12598): away from what the negative text says; it knows nothing of solvers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,37 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, levels, text ->
 
 def guided(predict: Predict, x: Tensor, level: Tensor, text: Tensor, null_text: Tensor, scale: float) -> Tensor:
     """The prediction under ``text`` pushed ``scale`` times away from the one under ``null_text``, both in one batch."""
-    if scale == 1:
-        return predict(x, level, text)
-    both = predict(torch.cat((x, x)), torch.cat((level, level)), torch.cat((text, null_text.expand_as(text))))  # 2b c t h w
-    wanted, unwanted = both.chunk(2)  # b c t h w
-    return unwanted + scale * (wanted - unwanted)
+    return Guidance(scale=scale)(predict, x, level, text, null_text)
+
+
+class Guidance:
+    """Guidance over the steps of one clip, inside ``interval`` of noise levels only (arXiv:2404.07724).
+
+    The negative text is asked only every ``every`` steps: in between, the last difference that it made still serves.
+    """
+
+    def __init__(self, *, scale: float, interval: tuple[float, float] = (0.0, 1.0), every: int = 1) -> None:
+        self.scale, self.interval, self.every = scale, interval, every
+        self.frames: list[int] = []
+        self.gap: Tensor | None = None  # b c t h w
+        self.age = 0  # steps since the gap was seen
+
+    def __call__(
+        self, predict: Predict, x: Tensor, level: Tensor, text: Tensor, null_text: Tensor, frames: list[int] | None = None
+    ) -> Tensor:
+        """The guided prediction for ``frames`` of a canvas; where others were seen last, the negative text is asked again."""
+        scale = scale_at(float(level.max()), self.scale, self.interval)
+        if scale == 1:
+            return predict(x, level, text)
+        self.age += 1
+        if self.gap is not None and self.frames == frames and self.age < self.every:
+            return predict(x, level, text) + (scale - 1) * self.gap
+        both = predict(torch.cat((x, x)), torch.cat((level, level)), torch.cat((text, null_text.expand_as(text))))  # 2b c t h w
+        wanted, unwanted = both.chunk(2)  # b c t h w
+        self.gap, self.frames, self.age = wanted - unwanted, frames or [], 0
+        return unwanted + scale * self.gap
 
 
 def scale_at(level: float, scale: float, interval: tuple[float, float]) -> float:
-    """``scale`` where the noisiest level lies inside ``interval``, else 1: guidance only helps in between (arXiv:2404.07724)."""
+    """``scale`` where the noisiest level lies inside ``interval``, else 1: guidance only helps in between."""
     return scale if interval[0] <= level <= interval[1] else 1.0

@@ -16,7 +16,6 @@ from misora.model.linear import reorder
 from misora.model.transformer import Transformer, TransformerConfig
 from misora.model.wan import EXACT, adopt
 
-GRIDS = {True: (30, 52), False: (6, 11)}  # tokens of a latent frame: Wan's at 832x480, ours at 176x96
 WORDS = {True: 512, False: 32}  # tokens of a text
 LEVEL = 0.7
 
@@ -44,9 +43,16 @@ def is_wan(config: TransformerConfig) -> bool:
     return not config.position_grid and config.activation == "gelu"
 
 
+def grid(config: TransformerConfig) -> tuple[int, int]:
+    """Rows and columns of tokens of a latent frame: ours at 176x96, Wan's at 832x480, those with 48 channels at 1280x704."""
+    if not is_wan(config):
+        return 6, 11
+    return (22, 40) if config.channels == 48 else (30, 52)
+
+
 def given(config: TransformerConfig, tokens: int, *, batch: int = 1, per_token: bool = False, device: str = "cpu") -> Given:
     """Random latents of about so many tokens; with ``per_token`` the first frame is clean."""
-    rows, columns = GRIDS[is_wan(config)]
+    rows, columns = grid(config)
     frames = max(1, round(tokens / (rows * columns)))
     rows = rows if tokens >= rows * columns else max(1, tokens // columns)
     x = torch.randn(batch, config.channels + config.given_channels, frames, 2 * rows, 2 * columns)  # b c t h w
@@ -144,6 +150,7 @@ def call_theirs(network: Any, given: Given) -> Tensor:
 class Match:
     """Forwards to be timed by who makes them, and what both should make, where both hold the same weights."""
 
+    networks: tuple[Any, ...]
     calls: dict[str, Callable[[], Tensor]]
     wanted: Tensor | None = None
 
@@ -155,7 +162,7 @@ class Match:
 def alone(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match:
     """Ours on random weights."""
     network = readied(random(config, dtype).to(given.x.device))
-    return Match(calls={"ours": lambda: call_ours(network, given)})
+    return Match(networks=(network,), calls={"ours": lambda: call_ours(network, given)})
 
 
 def paired(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match:
@@ -167,4 +174,5 @@ def paired(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match
         wanted = call_theirs(network.to(device), given)
         ours = ours_of(network, config, dtype)
     network, ours = lowered(network, dtype).to(device), readied(ours.to(device))
-    return Match(calls={"ours": lambda: call_ours(ours, given), "diffusers": lambda: call_theirs(network, given)}, wanted=wanted)
+    calls = {"ours": lambda: call_ours(ours, given), "diffusers": lambda: call_theirs(network, given)}
+    return Match(networks=(ours, network), calls=calls, wanted=wanted)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from misora.model import layers
+from misora.model.reuse import Reuse
 
 NOISE_FEATURES = 256
 
@@ -57,7 +58,9 @@ class Transformer(nn.Module):
             nn.init.zeros_(last.weight)
         nn.init.zeros_(self.noise_table.bias)
 
-    def forward(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor, reuse: Reuse | None = None
+    ) -> Tensor:
         """Predict clean latents or velocity (``config.prediction``) for ``x`` [b, c, t, h, w] with even h and w.
 
         ``given_channels`` of ``x`` come last; what is predicted has only the first ``channels``.
@@ -65,10 +68,13 @@ class Transformer(nn.Module):
         ``level``: noise per frame [b, t] or per token [b, t, h/2, w/2], 0 clean to 1 noise. ``text``: [b, l, text_width] for the whole
         clip, or each frame's own, [b, t, l, text_width].
         ``kinds`` [b, t]: 0 for S, 1 for G. ``times`` [b, t]: positions in latent frames. ``roles`` [b, t]: 1 for references.
+        ``reuse``: what the blocks did in an earlier step, to be used again where it still holds, and kept where it does not.
         """
-        return self.forward_tapped(x, level, text, kinds, times, roles)[0]
+        return self.forward_tapped(x, level, text, kinds, times, roles, reuse)[0]
 
-    def forward_tapped(self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_tapped(
+        self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor, reuse: Reuse | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the tokens [b, t, h/2 * w/2, d] at half depth beside it, for heads that training adds."""
         tokens, (height, width) = self._tokens(x, kinds, roles)
         rotation = layers.rotation(times, height, width, self.config.width // self.config.heads)
@@ -76,10 +82,17 @@ class Transformer(nn.Module):
         noise, index = self._noise(level)
         modulation = (self.noise_table(F.silu(noise).to(self.noise_table.weight.dtype)).unflatten(-1, (6, -1)), index)  # u 6 d
         words = self.text(text.to(tokens.dtype))  # b l d or b t l d
-        tapped = tokens
+        tapped = before = first = tokens
         for depth, block in enumerate(self.blocks):
             tapped = tokens if depth == self.config.depth // 2 else tapped
             tokens = block(tokens, modulation, words, rotation)  # b t p d
+            first = tokens if depth == 0 else first
+            if depth == 0 and reuse is not None and (rest := reuse.recalled(before, first)) is not None:
+                tokens = first + rest
+                break
+        else:
+            if reuse is not None:
+                reuse.keep(before, first, tokens)
         tokens = layers.modulate(self.head_norm(tokens), (noise[:, None].expand(-1, 2, -1), index), self.head_modulation, 0, 1)
         return unpatch(self.head(tokens), height, width), tapped
 

@@ -31,6 +31,7 @@ class Wishes(TypedDict, total=False):
     seed: int | None
     steps: int
     guidance: float
+    speed: str
     references: tuple[Footage, ...]
     progress: Progress
 

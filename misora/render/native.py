@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling
+from misora.flow.speed import OURS, at_speed
 from misora.flow.stream import stream
 from misora.model.weights import Weights
 from misora.render.compose import Work
@@ -44,7 +46,8 @@ class Native:
         request, encode = self.request, self.weights.text.encode
         told, negative = encode(list(self.work.prompts)), encode([request.negative])  # k l d, 1 l d
         text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
-        how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, lag=LAG * request.steps)
+        how = at_speed(Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed), OURS[request.speed])
+        how = dataclasses.replace(how, lag=LAG * how.steps)
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
         for latent in stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek):
             self.latents.append(latent.to(torch.bfloat16))

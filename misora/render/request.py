@@ -10,6 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from misora.client.errors import UsageError
+from misora.flow.speed import NAMES as SPEEDS
 
 if TYPE_CHECKING:
     from misora.render.footage import Footage
@@ -43,6 +44,7 @@ class Request:
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
     steps: int = 5
     guidance: float = 3.0
+    speed: str = "exact"  # or a trade of likeness for time, by name
     asked: str = ""  # the prompt before it was expanded, where it was
     parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
     loop: bool = False
@@ -65,6 +67,8 @@ class Request:
             raise UsageError(f"{self.steps} steps cannot be taken; give a whole number from {STEPS[0]} to {STEPS[1]}.")
         if not GUIDANCE[0] <= self.guidance <= GUIDANCE[1]:
             raise UsageError(f"Guidance {self.guidance:g} is out of range; give a number from {GUIDANCE[0]:g} to {GUIDANCE[1]:g}.")
+        if self.speed not in SPEEDS:
+            raise UsageError(f"The speed {self.speed!r} is not known; choose {', '.join(SPEEDS)}.")
         if self.size and self.aspect:
             raise UsageError("Both a size and an aspect were given; give one of them.")
         self.delivered()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling, generate
+from misora.flow.speed import WAN, at_speed
 from misora.model import memory
 from misora.model.weights import WanWeights, Weights
 from misora.render.cut import Cut, Shot, at_rate
@@ -106,6 +107,7 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: 
         told = texts[:-1][plot.canvas.cards][None] if len(texts) > 2 else texts[:1]  # 1 t l d or 1 l d
         (weights.blocks.hold if plan.whole else weights.blocks.let_go)()
         how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift, solver=weights.solver)
+        how = at_speed(how, WAN[request.speed])
         said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
         latents = generate(weights.transformer, plot.canvas.to(weights.device), told, texts[-1:], how, said, peek)
     shown = plot.canvas.kinds[:-1] if request.loop else plot.canvas.kinds  # a loop's doubled frame is not shown

@@ -167,7 +167,7 @@ def request_of(job: Job, files: Files) -> Request:
     from misora.render.request import Request
 
     asked = job.request
-    given = {name: asked[name] for name in ("seed", "steps", "guidance") if name in asked}
+    given = {name: asked[name] for name in ("seed", "steps", "guidance", "speed") if name in asked}
     prompt, negative = (plain(text) for text in (job.prompt or "", asked.get("negative_prompt", "")))
     seconds = {"extend": asked.get("new_seconds", 0), "connect": asked.get("gap", BETWEEN)}.get(job.verb, job.seconds)
     request = Request(prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)

@@ -72,6 +72,15 @@ def test_each_moment_counts_once_for_the_innermost_stage(monkeypatch: pytest.Mon
     assert stages.spent["denoise"] == 1 and stages.spent["decode"] == 4 and stages.spent["encode"] == 4
 
 
+def test_the_card_s_bench_runs_dry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from bench import gpu
+
+    monkeypatch.setattr("sys.argv", ["gpu", "--dry", "--rounds", "1", "--steps", "2"])
+    gpu.main()
+    said = capsys.readouterr().out
+    assert "to diffusers" in said and "fast" in said
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

@@ -92,6 +92,7 @@ MISTAKES = [
     (("generate", "a ball", "--seed", "1e9"), "--seed"),
     (("generate", "a ball", "--steps", "0"), "steps"),
     (("generate", "a ball", "--guidance", "99"), "Guidance"),
+    (("generate", "a ball", "--speed", "warp"), "balanced"),
     (("generate", "a ball", "--out", "taken.mp4"), "--force"),
     (("generate", "a ball", "--out", "nowhere/a.mp4"), "no folder"),
     (("generate", "a ball", "--out", "a.txt"), ".mp4"),

@@ -39,6 +39,7 @@ TUNING = (  # typed fields beside the contract's
     Field(name="seed", kind="integer", says="The same seed makes the same video."),
     Field(name="steps", kind="integer", says="Sampling steps.", least=1, most=200),
     Field(name="guidance", kind="number", says="How closely to follow the prompt.", least=1, most=30),
+    Field(name="speed", kind="choice", says="Likeness for time.", choices=("exact", "balanced", "fast")),
     Field(name="negative_prompt", kind="text", says="What not to show.", most=PROMPT),
 )
 CREATE = (
@@ -178,7 +179,7 @@ def _card(services: Services, order: Order, card: dict[str, Any], folder: str, p
     return kept
 
 
-KEPT = ("seed", "steps", "guidance", "negative_prompt", "loop", "storyboard", "strength", "backward", "new_seconds", "gap")
+KEPT = ("seed", "steps", "guidance", "speed", "negative_prompt", "loop", "storyboard", "strength", "backward", "new_seconds", "gap")
 
 
 def source(services: Services, account_id: str, value: Any, folder: str, param: str) -> dict[str, Any]:
