@@ -31,14 +31,13 @@ class Reordered(nn.Module):
         return made
 
 
-def reorder(network: nn.Module) -> None:
+def reorder(network: nn.Module) -> nn.Module:
     """Reorder every bfloat16 linear layer of a network, one at a time, where this processor multiplies matrices in bfloat16."""
-    if not torch.cpu._is_amx_tile_supported():
-        return
-    for module in list(network.modules()):
+    for module in list(network.modules()) if torch.cpu._is_amx_tile_supported() else ():
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype == torch.bfloat16:
                 setattr(module, name, Reordered(child))
+    return network
 
 
 def activated(linear: nn.Module, x: Tensor, activation: str) -> Tensor:

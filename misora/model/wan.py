@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from misora.client.errors import CheckpointError
 from misora.model import layers, lora, wan_keys
 from misora.model.blocks import Blocks, moved, put
+from misora.model.linear import reorder
 from misora.model.packed import pack
 from misora.model.shards import Shards
 from misora.model.transformer import Transformer, TransformerConfig
@@ -124,7 +125,7 @@ def load_transformer(where: str | Path, dtype: torch.dtype = torch.float32) -> T
 def open_transformer(source: Source, device: torch.device) -> Transformer:
     """The transformer whose blocks are still in their files: ``blocks.hold()`` brings them all. Raises CheckpointError."""
     network = source.outer().to(device)
-    bring = source.block if device.type == "cpu" else lambda i: moved(source.block(i), device)
+    bring = (lambda i: reorder(source.block(i))) if device.type == "cpu" else (lambda i: moved(source.block(i), device))
     network.blocks = Blocks(bring, source.config.depth)  # type: ignore[assignment]
     return network
 
