@@ -23,7 +23,7 @@ NATIVE_TOKENS = 66  # per latent frame: what the embedded weights were trained f
 DEFAULT_SIZE = (384, 704)  # h w
 SECONDS = 4.0  # a clip's length where none is given
 LONGEST = 600.0  # seconds; the window slides for as long as one likes, but a mistyped length should not run for days
-PROMPT = 32_000  # characters, as many as the API takes; what the text encoder has no slots for has no effect
+PROMPT = 2_000  # characters: more is a slip of the clipboard; only the API promises to take more
 SIDES = (64, 4096)
 PIXELS = 8_900_000
 WIDEST = 21 / 9
@@ -49,12 +49,13 @@ class Request:
     parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
     loop: bool = False
     references: tuple[Footage, ...] = ()  # clips or images of characters or of a style, to be looked at
+    longest: int = PROMPT  # characters that a prompt may have; what the text encoder has no slots for has no effect
 
     def check(self) -> None:
         """Raise UsageError, in one sentence that says what to do, unless the request can be meant."""
         for prompt in self.prompts():
-            _check_text("prompt", prompt)
-        _check_text("negative prompt", self.negative)
+            _check_text("prompt", prompt, self.longest)
+        _check_text("negative prompt", self.negative, self.longest)
         if not self.prompt.strip():
             raise UsageError('The prompt is empty; say what to show, for example "a red ball bounces on a wooden floor".')
         if not 0 <= self.seconds <= LONGEST:  # refuses nan too
@@ -132,9 +133,9 @@ def _as_given(height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
-def _check_text(what: str, text: str) -> None:
-    if len(text) > PROMPT:
-        raise UsageError(f"The {what} has {len(text):,} characters; shorten it to {PROMPT:,} or fewer.")
+def _check_text(what: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise UsageError(f"The {what} has {len(text):,} characters; shorten it to {longest:,} or fewer.")
     for letter in text:
         if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\r\t":
             raise UsageError(f"The {what} holds the control character U+{ord(letter):04X}; retype it as plain text.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misora.client.errors import MisoraError, PolicyError
+from misora.server.api.fields import PROMPT
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
 from misora.server.guard import BLOCKED
 from misora.server.queue.job import Job
@@ -170,7 +171,7 @@ def request_of(job: Job, files: Files) -> Request:
     given = {name: asked[name] for name in ("seed", "steps", "guidance", "speed") if name in asked}
     prompt, negative = (plain(text) for text in (job.prompt or "", asked.get("negative_prompt", "")))
     seconds = {"extend": asked.get("new_seconds", 0), "connect": asked.get("gap", BETWEEN)}.get(job.verb, job.seconds)
-    request = Request(prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
+    request = Request(longest=PROMPT, prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
     looked_at = [load_clip(files.path(each["file"])) for each in (*asked.get("characters", ()), asked.get("reference")) if each]
     request = dataclasses.replace(request, references=tuple(looked_at))
     clip = load_clip(files.path(asked["video"]["file"])) if "video" in asked else None

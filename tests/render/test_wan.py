@@ -146,8 +146,9 @@ def test_nothing_is_begun_that_will_not_fit(weights: WanWeights) -> None:
 def test_without_a_table_of_kinds_the_server_s_model_names_lead_here(folder: Path, weights: WanWeights, tmp_path: Path) -> None:
     from misora.server.files import Files
     from misora.server.rendering import Renderer
+    from misora.server.settings import Settings
 
-    engine = Renderer(Files(tmp_path), {"sora-2": str(folder)})._engine("sora-2")
+    engine = Renderer(Files(tmp_path), Settings(data=tmp_path, models={"sora-2": str(folder)}))._engine("sora-2")
     assert isinstance(engine.weights, WanWeights)
     assert engine.generate("a red ball", seconds=0.25, size="64x64", steps=1, seed=1).frames.shape == (6, 64, 64, 3)
 
