@@ -25,16 +25,16 @@ PART = 15 * 2**20  # bytes of a part, at most
 _SCALE = ":scale"  # suffix of the row scales that belong to an int8 weight
 
 
-def save(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], *, int8: bool = False) -> None:
+def save(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], *, int8: bool | tuple[str, ...] = False) -> None:
     """Write ``tensors`` and ``config`` to ``path``: beside it first, then renamed, so that a killed save leaves no half file.
 
-    With ``int8``, floating-point matrices are kept as one signed byte a weight and one float32 scale a row (a quarter of
-    float32, half of bfloat16); all other tensors stay as they are.
+    With ``int8``, floating-point matrices and kernels (all of them, or those whose names begin so) are kept as one signed byte a weight
+    and one float32 scale a row (a quarter of float32, half of bfloat16); all other tensors stay as they are.
     """
     path = Path(path)
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if int8:
-        stored = _quantise(stored)
+        stored = _quantise(stored, ("",) if int8 is True else int8)
     config_text = json.dumps(config, sort_keys=True)
     digest = _digest(safetensors.torch.save(stored), config_text)
     metadata = {"misora_version": VERSION, "misora_config": config_text, "misora_sha256": digest}
@@ -179,15 +179,15 @@ def _digest(blob: bytes, config_text: str) -> str:
 
 
 def rows_of_bytes(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix as signed bytes [rows, columns] and a scale for each of its rows [rows, 1], float32."""
-    scale = matrix.float().abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127  # rows 1
+    """A matrix, or a kernel, as signed bytes [rows, columns ...] and a scale for each of its rows [rows, 1 ...], float32."""
+    scale = matrix.float().abs().amax(dim=tuple(range(1, matrix.ndim)), keepdim=True).clamp_min(1e-12) / 127  # rows 1 ...
     return (matrix.float() / scale).round().to(torch.int8), scale
 
 
-def _quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _quantise(tensors: dict[str, Tensor], begins: tuple[str, ...]) -> dict[str, Tensor]:
     stored = {}
     for name, tensor in tensors.items():
-        if tensor.ndim == 2 and tensor.is_floating_point():
+        if tensor.ndim >= 2 and tensor.is_floating_point() and name.startswith(begins):
             stored[name], stored[name + _SCALE] = rows_of_bytes(tensor)
         else:
             stored[name] = tensor

@@ -26,6 +26,15 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.safetensors"]
 
 
+def test_int8_can_be_for_some_and_takes_kernels_too(tmp_path: Path) -> None:
+    tensors = {"deep.kernel": torch.randn(5, 4, 3, 3), "near.kernel": torch.randn(5, 4, 3, 3)}
+    checkpoint.save(tmp_path / "some.safetensors", tensors, {}, int8=("deep.",))
+    loaded, _ = checkpoint.load(tmp_path / "some.safetensors")
+    assert torch.equal(loaded["near.kernel"], tensors["near.kernel"])
+    step = tensors["deep.kernel"].abs().amax((1, 2, 3), keepdim=True) / 127
+    assert ((loaded["deep.kernel"] - tensors["deep.kernel"]).abs() <= step / 2 + 1e-6).all()
+
+
 def test_int8_is_within_half_a_step_of_each_row(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     checkpoint.save(path, _tensors(), {}, int8=True)
