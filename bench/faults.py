@@ -1,14 +1,16 @@
 """Kills a real server's processes under load and counts what was lost: nothing may be; it knows the server only from outside.
 
 ``python -m bench.faults --kills 50`` starts ``misora serve`` with the embedded weights. One process (this one) only orders and writes down
-what was acknowledged, in a file of its own; faults hit a random worker or the whole server: SIGKILL, or SIGSTOP past the lease. At the
-end every acknowledged job must be there and finished, each once, with a whole and signed file. ``--postgres`` starts a PostgreSQL first.
+what was acknowledged, in a file of its own; faults hit a random worker or the whole server: SIGKILL, or SIGSTOP past the lease. All the
+while it downloads whatever it gets. At the end every acknowledged job must be there and finished, told of once, with a whole and signed
+file. ``--postgres`` starts a PostgreSQL first.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import http.server
 import json
 import os
 import random
@@ -17,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -27,6 +30,8 @@ from misora.client.http import Client
 STOPPED = 25.0  # seconds: longer than a lease
 READY = 120.0
 PATIENCE = 3600.0  # seconds for the last jobs
+WRONG = ("told twice", "never told", "bad while it broke")
+TOLD = 90.0  # seconds for the last webhooks
 
 
 class Server:
@@ -35,6 +40,7 @@ class Server:
     def __init__(self, data: Path, port: int, workers: int, db: str | None) -> None:
         self.data, self.port, self.log = data, port, data.parent / "server.log"
         self.command = [sys.executable, "-m", "misora", "serve", "--data", str(data), "--port", str(port), "--workers", str(workers)]
+        self.command += ["--private-webhooks"]
         self.command += ["--db", db] if db else []
         self.process: subprocess.Popen[str] | None = None
 
@@ -80,9 +86,65 @@ def fault(server: Server, chance: random.Random) -> str:
             os.kill(victim, signal.SIGKILL)
         else:
             os.kill(victim, signal.SIGSTOP)
-            time.sleep(STOPPED)
-            os.kill(victim, signal.SIGCONT)
+            threading.Timer(STOPPED, _go_on, (victim,)).start()  # meanwhile others are harmed
     return kind
+
+
+def _go_on(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGCONT)
+
+
+class Told(http.server.ThreadingHTTPServer):
+    """Takes webhooks: which events each video was told of by."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, set[str]] = {}
+        super().__init__(("127.0.0.1", 0), _Ear)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def endpoint(self) -> dict[str, object]:
+        """What the server has to know to tell us."""
+        return {"name": "faults", "url": f"http://127.0.0.1:{self.server_port}/", "event_types": ["video.completed", "video.failed"]}
+
+
+class _Ear(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        assert isinstance(self.server, Told)
+        self.server.events.setdefault(body["data"]["id"], set()).add(self.headers["webhook-id"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *given: object) -> None:
+        """Say nothing."""
+
+
+class Reader(threading.Thread):
+    """Downloads a random job again and again while everything breaks: what comes must be whole and signed, or nothing."""
+
+    def __init__(self, client: Client, ledger: Path, data: Path, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.client, self.ledger, self.data, self.chance = client, ledger, data, random.Random(seed)
+        self.seen, self.bad, self.done = 0, 0, threading.Event()
+
+    def run(self) -> None:
+        """Until ``done``."""
+        while not self.done.wait(0.5):
+            names = self.ledger.read_text().split()
+            path = self.data.parent / "seen.mp4"
+            with contextlib.suppress(ServerError):  # not ready, or the server is down
+                self.client.download(self.chance.choice(names or ["none"]), path)
+                self.seen += 1
+                self.bad += not signed(path, self.data)
+
+
+def signed(path: Path, data: Path) -> bool:
+    """Whether the file is whole and as it was signed by this server."""
+    from misora.trust.provenance import read
+
+    told = read(path, (data / "signing" / "root.pem").read_text())
+    return told is not None and told["state"] == "Trusted"
 
 
 def order(client: Client, ledger: Path, number: int) -> None:
@@ -117,16 +179,23 @@ def verdict(client: Client, ledger: Path, data: Path) -> dict[str, int]:
 
 def _check_file(client: Client, name: str, data: Path, found: dict[str, int]) -> None:
     from misora.media.read import read_video
-    from misora.trust.provenance import read
 
     path = data.parent / "check.mp4"
     client.download(name, path)
     frames, _ = read_video(path)
     found["broken files"] += len(frames) != 96
-    told = read(path, (data / "signing" / "root.pem").read_text())
-    found["unsigned"] += told is None or told["state"] == "Invalid"
+    found["unsigned"] += not signed(path, data)
     whole = [each for each in (data / "videos" / name).iterdir() if each.name.isdigit()]
     found["finished twice"] += len(whole) != 1
+
+
+def heard(told: Told, names: list[str]) -> dict[str, int]:
+    """How many jobs were told of more than once, and how many not at all."""
+    end = time.monotonic() + TOLD
+    while time.monotonic() < end and any(name not in told.events for name in names):
+        time.sleep(1.0)
+    counts = [len(told.events.get(name, ())) for name in names]
+    return {"told twice": sum(count > 1 for count in counts), "never told": counts.count(0)}
 
 
 def main() -> None:
@@ -145,7 +214,7 @@ def main() -> None:
         found = run(args, folder, db)
     shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(found))
-    sys.exit(any(found[name] for name in ("lost", "failed", "unfinished", "broken files", "unsigned", "finished twice")))
+    sys.exit(any(found[name] for name in ("lost", "failed", "unfinished", "broken files", "unsigned", "finished twice", *WRONG)))
 
 
 def run(args: argparse.Namespace, folder: Path, db: str | None) -> dict[str, int]:
@@ -155,7 +224,9 @@ def run(args: argparse.Namespace, folder: Path, db: str | None) -> dict[str, int
     server = Server(folder / "data", args.port, args.workers, db)
     server.start()
     client = Client(base_url=f"http://127.0.0.1:{args.port}", api_key=(folder / "data" / "admin.key").read_text().strip(), timeout=READY)
-    harms: dict[str, int] = {}
+    told, reader, harms = Told(), Reader(client, ledger, folder / "data", args.seed), dict[str, int]()
+    client._send("POST", "/webhook_endpoints", told.endpoint())
+    reader.start()
     for number in range(args.kills):
         for each in range(args.jobs):
             order(client, ledger, number * args.jobs + each)
@@ -164,6 +235,8 @@ def run(args: argparse.Namespace, folder: Path, db: str | None) -> dict[str, int
         harms[kind] = harms.get(kind, 0) + 1
         print(f"{number + 1}/{args.kills} {kind}", file=sys.stderr, flush=True)
     found = verdict(client, ledger, folder / "data")
+    reader.done.set()
+    found |= heard(told, ledger.read_text().split()) | {"downloads": reader.seen, "bad while it broke": reader.bad}
     server.stop()
     return found | harms
 

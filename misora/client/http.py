@@ -6,6 +6,7 @@ It knows nothing of how a server makes videos. ``AsyncClient`` has the same meth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -104,7 +105,11 @@ class Client:
         target = Path(path)
         beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with self._open("GET", f"/videos/{_quoted(video_id)}/content?variant={variant}") as answer, beside.open("wb") as file:
+            with (
+                self._open("GET", f"/videos/{_quoted(video_id)}/content?variant={variant}") as answer,
+                beside.open("wb") as file,
+                _unbroken(),
+            ):
                 shutil.copyfileobj(answer, file)
                 if answer.length:
                     raise ServerError("The download ended early; try again.")
@@ -120,11 +125,11 @@ class Client:
     def _send(self, method: str, path: str, fields: Fields | None = None) -> Any:
         for again in range(TRIES):
             try:
-                with self._open(method, path, fields) as answer:
+                with self._open(method, path, fields) as answer, _unbroken():
                     return json.load(answer)
             except ServerError as error:
-                # A POST that no answer came to may have been done: only what the server itself refused is asked again.
-                if error.status not in RETRIED or again == TRIES - 1:
+                # A POST that no answer came to may have been done: of those only what the server itself refused is asked again.
+                if not (error.status in RETRIED or (not error.status and method == "GET")) or again == TRIES - 1:
                     raise
                 time.sleep(min(error.retry_after or 0.5 * 2**again, 30))
         raise AssertionError("unreachable")
@@ -141,6 +146,15 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise ServerError(f"{self.base_url} could not be reached ({reason}); is the server running?") from None
+
+
+@contextlib.contextmanager
+def _unbroken() -> Iterator[None]:
+    """Raise ServerError when the answer breaks off."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError, http.client.HTTPException):
+        raise ServerError("The server's answer broke off; try again.") from None
 
 
 def _refusal(error: urllib.error.HTTPError) -> ServerError:

@@ -7,17 +7,22 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
+import socket
 import sys
 import time
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from misora.server.queue import lease
+from misora.server.queue import lost
 from misora.server.settings import Settings
 from misora.server.store.database import Store
 
 QUICK = 5.0  # a worker that lived for less than this many seconds failed to start: wait before the next one
 SLOWEST = 30.0
+OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # how a worker ends that did nothing wrong
+HOST = socket.gethostname()[:40]
 log = logging.getLogger("misora.server")
 
 
@@ -31,7 +36,8 @@ class Supervisor:
         self.leaving = False
 
     def start(self) -> None:
-        """Begin to keep them alive."""
+        """Begin to keep them alive; jobs of a server that died here before go on at once."""
+        hand_on_orphans(self.store)  # before there are workers of our own
         self._tasks = [asyncio.create_task(self._keep(), name=f"worker {n}") for n in range(self.settings.workers)]
 
     async def stop(self) -> None:
@@ -54,7 +60,7 @@ class Supervisor:
     async def _keep(self) -> None:
         wait = 0.0
         while not self.leaving:
-            name, begun = f"worker-{os.getpid()}-{secrets.token_hex(4)}", time.monotonic()
+            name, begun, starved = f"{HOST}/{os.getpid()}/{secrets.token_hex(4)}", time.monotonic(), oom_kills()
             process = await asyncio.create_subprocess_exec(*self._command(name), env=_environment(self.settings.workers))
             self._processes[name] = process
             if self.leaving:  # told to stop while it was being started
@@ -62,16 +68,16 @@ class Supervisor:
                     process.terminate()
             code = await process.wait()
             del self._processes[name]
-            await self._hand_on(name, code)
+            await self._hand_on(name, code, starved=code == -signal.SIGKILL and oom_kills() > starved)
             wait = min(SLOWEST, max(0.5, wait * 2)) if time.monotonic() - begun < QUICK else 0.0
             if wait and not self.leaving:
                 await asyncio.sleep(wait)
 
-    async def _hand_on(self, name: str, code: int) -> None:
+    async def _hand_on(self, name: str, code: int, *, starved: bool) -> None:
         """The process is gone for certain, so its job need not wait for the lease to run out."""
         for pause in (0.2, 1.0, 5.0):
             try:
-                jobs = await asyncio.to_thread(lease.release, self.store, name)
+                jobs = await asyncio.to_thread(lost.release, self.store, name, crashed=code not in OUTSIDE, starved=starved)
                 if not self.leaving or jobs:
                     log.warning("worker ended", extra={"worker": name, "code": code, "jobs": jobs})
                 return
@@ -96,3 +102,29 @@ def _environment(workers: int) -> dict[str, str]:
     """The workers share the cores between them, unless the operator decided otherwise."""
     cores = os.cpu_count() or 1
     return {"OMP_NUM_THREADS": str(max(1, cores // max(1, workers)))} | dict(os.environ)
+
+
+def hand_on_orphans(store: Store) -> None:
+    """Release what is still held by the workers of servers that died on this machine: workers die with their server."""
+    for name in lost.holders(store, f"{HOST}/"):
+        server = name.split("/")[1]
+        if server == str(os.getpid()) or not (server.isdigit() and _alive(int(server))):
+            log.warning("server died", extra={"worker": name, "jobs": lost.release(store, name)})
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("oom_kill ")).split()[1])
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -11,9 +12,10 @@ import pytest
 from sqlalchemy import select, update
 
 from misora.server.accounts import keys, ledger
-from misora.server.queue import jobs, lease
+from misora.server.queue import jobs, lease, lost
 from misora.server.store.database import Store, StoreFullError
 from misora.server.store.tables import videos
+from misora.server.supervisor import HOST, hand_on_orphans
 from tests.server.shop import new_key, put
 from tests.tree import ROOT
 
@@ -94,18 +96,43 @@ def test_many_workers_share_the_jobs_and_none_is_done_twice(store: Store) -> Non
     assert sorted(done) == sorted(names)
 
 
-def test_a_lost_worker_is_replaced_and_after_three_the_job_alone_fails(store: Store) -> None:
+def test_a_killed_worker_is_replaced_until_the_job_itself_is_suspect_and_fails_alone(store: Store) -> None:
     key = new_key(store)
     bad, good = put(store, key), put(store, key)
     for _ in range(lease.ATTEMPTS):
         held = claimed(store, "w")
         assert held.job.id == bad.id
-        assert lease.release(store, "w") == [bad.id]
+        assert lost.release(store, "w") == [bad.id]
     held = claimed(store)
     assert held.job.id == good.id
     failed = jobs.get(store, bad.id)
     assert failed is not None and (failed.status, failed.error_code) == ("failed", "worker_lost")
     assert used(store, key.account_id) == 4  # the failed one's came back
+
+
+def test_a_job_that_crashes_its_workers_or_takes_all_memory_fails_soon_and_alone(store: Store) -> None:
+    key = new_key(store)
+    crashing, hungry, good = put(store, key), put(store, key), put(store, key)
+    for _ in range(lost.CRASHES):
+        assert claimed(store, "w").job.id == crashing.id
+        lost.release(store, "w", crashed=True)
+    assert claimed(store, "w").job.id == hungry.id
+    lost.release(store, "w", starved=True)
+    assert claimed(store).job.id == good.id
+    ended = [jobs.get(store, name) for name in (crashing.id, hungry.id)]
+    assert [each and each.error_code for each in ended] == ["worker_lost", "out_of_memory"]
+
+
+def test_a_server_that_starts_again_hands_on_what_its_dead_workers_held(store: Store) -> None:
+    key = new_key(store)
+    orphan, held = put(store, key), put(store, key)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    claimed(store, f"{HOST}/{dead.pid}/ab")
+    claimed(store, f"{HOST}/{os.getppid()}/cd")
+    hand_on_orphans(store)
+    states = [jobs.get(store, job.id) for job in (orphan, held)]
+    assert [each and each.status for each in states] == ["queued", "in_progress"]
 
 
 def test_a_job_handed_back_is_no_attempt(store: Store) -> None:

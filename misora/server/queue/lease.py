@@ -10,7 +10,7 @@ import dataclasses
 import time
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 from sqlalchemy.engine import CursorResult
 
 from misora.server.accounts import ledger
@@ -20,7 +20,7 @@ from misora.server.store.database import Store
 from misora.server.store.tables import accounts, keys, videos, workers
 
 LEASE = 20.0  # seconds without a heartbeat after which a job goes to another worker
-ATTEMPTS = 3  # after so many lost workers the job itself is suspect, and fails alone
+ATTEMPTS = 10  # after so many lost workers, whatever ended them, the job itself is suspect
 LOST = ("worker_lost", "The worker ended unexpectedly while it made this video; ask for fewer seconds or a smaller size.")
 LATE = ("deadline_exceeded", "The video was not finished within the time that your plan allows.")
 WORKING_KEYS = ("active", "retired")
@@ -51,7 +51,7 @@ def claim(store: Store, worker: str, *, lease: float = LEASE) -> Lease | None:
             reason = LOST if job.attempts >= ATTEMPTS else LATE if job.deadline is not None and job.deadline < now else None
             if reason is None:
                 return _take(db, job, worker, now, lease)
-            _end(db, job, FAILED, error_code=reason[0], error_message=reason[1])
+            end(db, job, FAILED, error_code=reason[0], error_message=reason[1])
 
 
 def _waiting(now: float) -> Any:
@@ -101,7 +101,7 @@ def finish(store: Store, lease: Lease, folder: str, facts: dict[str, Any], *, ex
     with store.write() as db:
         if not _still(db, lease):
             return False
-        _end(db, lease.job, COMPLETED, progress=100, folder=folder, facts=facts, expires_at=expires_at, **waiting)
+        end(db, lease.job, COMPLETED, progress=100, folder=folder, facts=facts, expires_at=expires_at, **waiting)
         return True
 
 
@@ -110,18 +110,8 @@ def fail(store: Store, lease: Lease, code: str, message: str) -> bool:
     with store.write() as db:
         if not _still(db, lease):
             return False
-        _end(db, lease.job, FAILED, error_code=code, error_message=message)
+        end(db, lease.job, FAILED, error_code=code, error_message=message)
         return True
-
-
-def release(store: Store, worker: str) -> list[str]:
-    """A worker is known to be gone: whatever it held waits again, at once instead of after the lease; the names."""
-    with store.write() as db:
-        held = and_(videos.c.status == RUNNING, videos.c.worker == worker)
-        again = {"status": QUEUED, "progress": 0, "stage": "", "lease_until": None, "worker": None, "fence": videos.c.fence + 1}
-        names = db.execute(update(videos).where(held).values(**again).returning(videos.c.id)).scalars().all()
-        db.execute(delete(workers).where(workers.c.id == worker))
-    return list(names)
 
 
 def hand_back(store: Store, lease: Lease) -> None:
@@ -148,9 +138,9 @@ def _still(db: Connection, lease: Lease) -> bool:
     return db.execute(query.with_for_update(of=videos)).first() is not None
 
 
-def _end(db: Connection, job: Job, status: str, **values: Any) -> None:
-    end = {"status": status, "completed_at": int(time.time()), "lease_until": None, "worker": None, "stage": ""}
-    db.execute(update(videos).where(videos.c.id == job.id).values(**end, **values, fence=videos.c.fence + 1))
+def end(db: Connection, job: Job, status: str, **values: Any) -> None:
+    ended = {"status": status, "completed_at": int(time.time()), "lease_until": None, "worker": None, "stage": ""}
+    db.execute(update(videos).where(videos.c.id == job.id).values(**ended, **values, fence=videos.c.fence + 1))
     hooks.tell(db, job.account_id, f"video.{status}", job.id)
     if status == COMPLETED:
         ledger.settle(db, job.account_id, job.id)
