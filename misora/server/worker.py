@@ -23,6 +23,7 @@ from misora.server.working import Worker
 
 CANCELLED = 75  # exit code: a job that had to stop did not; the supervisor starts another worker
 PR_SET_PDEATHSIG = 1
+POLITE = 5  # the server beside it answers first
 
 
 def run(settings: Settings, *, name: str | None = None, parent: int | None = None, threads: int = 0) -> None:
@@ -31,6 +32,7 @@ def run(settings: Settings, *, name: str | None = None, parent: int | None = Non
     os.umask(0o077)
     if parent is not None:
         _die_with(parent)
+        os.nice(POLITE)
     store = Store(settings.database())
     worker = Worker(
         name=name or f"worker-{os.getpid()}-{secrets.token_hex(4)}",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import IntegrityError
 
 from misora.server.accounts import keys, ledger
 from misora.server.queue import jobs, lease, lost
@@ -63,6 +66,27 @@ def test_a_job_goes_from_queued_to_completed_and_its_seconds_are_spent(store: St
     done = jobs.get(store, job.id)
     assert done is not None and (done.status, done.progress, done.folder) == ("completed", 100, "videos/x/1")
     assert used(store, key.account_id) == 8 and lease.claim(store, "w") is None
+
+
+def test_writes_that_wait_share_one_transaction_and_an_error_spoils_only_its_own(store: Store) -> None:
+    key, commits = new_key(store), []
+    event.listen(store.engine, "commit", lambda db: commits.append(1))
+
+    def at_once(orders: list[jobs.Order]) -> list[object]:
+        commits.clear()
+        with concurrent.futures.ThreadPoolExecutor(len(orders)) as pool:
+            with store._turn:  # everybody waits
+                begun = [pool.submit(jobs.add, store, order) for order in orders]
+                while len(store._waiting) < len(orders):
+                    time.sleep(0.001)
+            return [each.exception() or each.result().id for each in begun]
+
+    good = [jobs.Order(account_id=key.account_id, key_id=key.id, prompt="x") for _ in range(6)]
+    assert at_once(good) == [order.id for order in good] and len(commits) == 1
+    fresh = jobs.Order(account_id=key.account_id, key_id=key.id, prompt="x")
+    results = at_once([good[0], fresh])
+    assert isinstance(results[0], IntegrityError) and results[1] == fresh.id and jobs.get(store, fresh.id) is not None
+    assert used(store, key.account_id) == 7 * 4
 
 
 def test_a_late_worker_finishes_nothing(store: Store) -> None:

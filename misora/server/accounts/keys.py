@@ -15,7 +15,7 @@ import time
 import zlib
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from misora.client.errors import UsageError
 from misora.server.queue import jobs
@@ -24,6 +24,8 @@ from misora.server.store.tables import accounts, audit, keys, videos
 
 SCOPES = ("generate", "publish", "admin")
 KEY = re.compile(r"misora-([0-9a-f]{12})-([0-9a-f]{64})-([0-9a-f]{8})")
+WORKING = select(keys.c.secret_hash, keys.c.account_id, accounts.c.plan, keys.c.scopes).join(accounts, accounts.c.id == keys.c.account_id)
+WORKING = WORKING.where(keys.c.id == bindparam("key"), keys.c.state == "active", accounts.c.state == "active")  # built once for all
 REVOKED = ("key_revoked", "The key that asked for this video was revoked.")
 
 
@@ -87,10 +89,8 @@ def named(store: Store, key_id: str) -> Caller | None:
 
 
 def _row(store: Store, key_id: str) -> Any:
-    columns = (keys.c.secret_hash, keys.c.account_id, accounts.c.plan, keys.c.scopes)
-    query = select(*columns).join(accounts, accounts.c.id == keys.c.account_id)
     with store.read() as db:
-        return db.execute(query.where(keys.c.id == key_id, keys.c.state == "active", accounts.c.state == "active")).first()
+        return db.execute(WORKING, {"key": key_id}).first()
 
 
 def _caller(key_id: str, row: Any) -> Caller:
@@ -99,9 +99,7 @@ def _caller(key_id: str, row: Any) -> Caller:
 
 def working(store: Store, key_id: str) -> bool:
     """Whether a key and its account still work: asked again while something long goes on, such as a download."""
-    query = select(keys.c.id).join(accounts, accounts.c.id == keys.c.account_id)
-    with store.read() as db:
-        return db.execute(query.where(keys.c.id == key_id, keys.c.state == "active", accounts.c.state == "active")).first() is not None
+    return _row(store, key_id) is not None
 
 
 def revoke(store: Store, *, key_id: str | None = None, cohort: str | None = None, actor: str = "system") -> list[str]:

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from misora.server.store.tables import ledger
 
+NEW = ledger.insert()
+
 
 def month(at: float | None = None) -> str:
     """The month of a moment, UTC, as the ledger writes it: ``2026-11``."""
@@ -38,4 +40,4 @@ def refund(db: Connection, account_id: str, video_id: str, seconds: float) -> No
 
 def _write(db: Connection, account_id: str, video_id: str, entry: str, seconds: float, in_month: str) -> None:
     row = {"account_id": account_id, "video_id": video_id, "entry": entry, "seconds": seconds, "month": in_month, "at": time.time()}
-    db.execute(ledger.insert().values(**row))
+    db.execute(NEW, row)

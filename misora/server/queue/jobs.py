@@ -17,6 +17,8 @@ from misora.server.store.database import Store
 from misora.server.store.tables import accounts, idempotency, keys, videos
 from misora.trust.coding import payload_of
 
+NEW = insert(videos).returning(*videos.c)  # built once: building it takes longer than running it
+
 
 class ReusedKeyError(MisoraError):
     """An idempotency key came again with another request."""
@@ -49,17 +51,20 @@ def add(
 
     Raises ReusedKeyError, RefusedOrderError, StoreFullError.
     """
+
+    def work(db: Connection) -> Job:
+        if once is not None and (earlier := _earlier(db, order.account_id, once)) is not None:
+            return earlier
+        if failed is None:
+            _check_allowance(db, order, allowance or Allowance())
+        job = _insert(db, order, failed)
+        if once is not None:
+            row = {"account_id": order.account_id, "key": once.key, "body_hash": once.body_hash, "video_id": job.id}
+            db.execute(insert(idempotency).values(**row, created_at=job.created_at))
+        return job
+
     try:
-        with store.write() as db:
-            if once is not None and (earlier := _earlier(db, order.account_id, once)) is not None:
-                return earlier
-            if failed is None:
-                _check_allowance(db, order, allowance or Allowance())
-            job = _insert(db, order, failed)
-            if once is not None:
-                row = {"account_id": order.account_id, "key": once.key, "body_hash": once.body_hash, "video_id": job.id}
-                db.execute(insert(idempotency).values(**row, created_at=job.created_at))
-            return job
+        return store.together(work)
     except IntegrityError:  # PostgreSQL: two requests with one key at the same moment
         if once is None:
             raise
@@ -71,7 +76,7 @@ def add(
 
 def _insert(db: Connection, order: Order, failed: tuple[str, str] | None) -> Job:
     now = int(time.time())
-    row = dataclasses.asdict(order) | {
+    row = vars(order) | {
         "status": QUEUED,
         "progress": 0,
         "stage": "",
@@ -85,7 +90,7 @@ def _insert(db: Connection, order: Order, failed: tuple[str, str] | None) -> Job
         hooks.tell(db, order.account_id, "video.failed", order.id)
     else:
         ledger.reserve(db, order.account_id, order.id, order.seconds)
-    made = db.execute(insert(videos).values(**row).returning(*videos.c))
+    made = db.execute(NEW, row)
     return Job.of(made.mappings().one())
 
 

@@ -7,10 +7,11 @@ synchronous FULL) or locks the rows that it names (PostgreSQL).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -18,7 +19,18 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from misora.client.errors import MisoraError, UsageError
 
+T = TypeVar("T")
 BUSY_MS = 30_000  # how long a write waits for another process's
+
+
+@dataclasses.dataclass
+class _Part:
+    """Somebody's part of a shared transaction and what came of it."""
+
+    work: Callable[[Connection], Any]
+    done: bool = False
+    result: Any = None
+    error: Exception | None = None
 
 
 class StoreFullError(MisoraError):
@@ -33,6 +45,8 @@ class Store:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _engine(self.url, self.sqlite)
         self._turn = threading.Lock() if self.sqlite else contextlib.nullcontext()  # waiting for a lock is fairer than SQLite's polling
+        self._waiting: list[_Part] = []
+        self._door = threading.Lock()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -43,8 +57,47 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction, durable when the block ends. Raises StoreFullError when the disk is full."""
+        with self._turn, self._transaction() as db:
+            yield db
+
+    def together(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` returns, durable: those who wait for the disk at the same moment share one transaction, and so one sync.
+
+        ``work`` may be called twice, since somebody else's error undoes the whole; then each is done alone. Raises as ``write`` does.
+        """
+        if not self.sqlite:
+            with self.write() as db:
+                return work(db)
+        part = _Part(work)
+        with self._door:
+            self._waiting.append(part)
+        with self._turn:
+            if not part.done:
+                with self._door:
+                    parts, self._waiting = self._waiting, []
+                self._do(parts)
+        if part.error is not None:
+            raise part.error
+        return part.result  # type: ignore[no-any-return]
+
+    def _do(self, parts: list[_Part]) -> None:
         try:
-            with self._turn, self.engine.connect().execution_options(misora_write=True) as db, db.begin():
+            with self._transaction() as db:
+                for part in parts:
+                    part.result = part.work(db)
+        except Exception as error:
+            if len(parts) == 1:
+                parts[0].error = error
+            else:
+                for part in parts:
+                    self._do([part])
+        for part in parts:
+            part.done = True
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect().execution_options(misora_write=True) as db, db.begin():
                 yield db
         except DBAPIError as error:
             if "full" in str(error.orig) or "No space left" in str(error.orig):
