@@ -120,16 +120,19 @@ def test_many_workers_share_the_jobs_and_none_is_done_twice(store: Store) -> Non
     assert sorted(done) == sorted(names)
 
 
-def test_a_killed_worker_is_replaced_until_the_job_itself_is_suspect_and_fails_alone(store: Store) -> None:
+def test_a_killed_worker_is_replaced_many_times_but_soon_others_go_first(store: Store) -> None:
     key = new_key(store)
-    bad, good = put(store, key), put(store, key)
-    for _ in range(lease.ATTEMPTS):
-        held = claimed(store, "w")
-        assert held.job.id == bad.id
-        assert lost.release(store, "w") == [bad.id]
+    unlucky, good = put(store, key), put(store, key)
+    for _ in range(lease.SUSPECT):
+        assert claimed(store, "w").job.id == unlucky.id
+        assert lost.release(store, "w") == [unlucky.id]
     held = claimed(store)
-    assert held.job.id == good.id
-    failed = jobs.get(store, bad.id)
+    assert held.job.id == good.id and lease.finish(store, held, "x", {})
+    for _ in range(lease.SUSPECT, lease.ATTEMPTS):
+        assert claimed(store, "w").job.id == unlucky.id
+        lost.release(store, "w")
+    assert lease.claim(store, "w") is None
+    failed = jobs.get(store, unlucky.id)
     assert failed is not None and (failed.status, failed.error_code) == ("failed", "worker_lost")
     assert used(store, key.account_id) == 4  # the failed one's came back
 

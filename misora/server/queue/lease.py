@@ -20,7 +20,8 @@ from misora.server.store.database import Store
 from misora.server.store.tables import accounts, keys, videos, workers
 
 LEASE = 20.0  # seconds without a heartbeat after which a job goes to another worker
-ATTEMPTS = 10  # after so many lost workers, whatever ended them, the job itself is suspect
+SUSPECT = 3  # after so many lost workers other jobs go first
+ATTEMPTS = 50  # after so many, whatever ended them, the job fails
 LOST = ("worker_lost", "The worker ended unexpectedly while it made this video; ask for fewer seconds or a smaller size.")
 LATE = ("deadline_exceeded", "The video was not finished within the time that your plan allows.")
 WORKING_KEYS = ("active", "retired")
@@ -37,7 +38,10 @@ class Lease:
 
 
 def claim(store: Store, worker: str, *, lease: float = LEASE) -> Lease | None:
-    """The next job, now leased to ``worker``: by priority, then the key that waited longest, then age. None when nothing waits."""
+    """The next job, now leased to ``worker``, or None when nothing waits.
+
+    By priority, then the key that waited longest, then age; a job that lost several workers goes last.
+    """
     while True:
         now = time.time()
         with store.read() as db:
@@ -59,7 +63,7 @@ def _waiting(now: float) -> Any:
     free = or_(videos.c.status == QUEUED, abandoned)
     query = select(videos).join(keys, keys.c.id == videos.c.key_id).join(accounts, accounts.c.id == videos.c.account_id)
     query = query.where(free, videos.c.deleted_at.is_(None), keys.c.state.in_(WORKING_KEYS), accounts.c.state == "active")
-    return query.order_by(videos.c.priority.desc(), keys.c.served, videos.c.seq).limit(1)
+    return query.order_by(videos.c.priority.desc(), videos.c.attempts >= SUSPECT, keys.c.served, videos.c.seq).limit(1)
 
 
 def _take(db: Connection, job: Job, worker: str, now: float, seconds: float) -> Lease:

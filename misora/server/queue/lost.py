@@ -1,7 +1,7 @@
 """What becomes of jobs whose worker is gone for certain; it knows nothing of processes.
 
-Somebody who kills a worker is not the job's fault, so such a job begins again many times. A job that crashes its workers by itself, or
-takes the machine's memory, fails soon and alone, so that the next one runs.
+Somebody who kills a worker is not the job's fault, so such a job begins again many times, though others soon go first. A job that crashes
+its workers by itself, or takes the machine's memory, fails soon and alone.
 """
 
 from __future__ import annotations
