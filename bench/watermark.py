@@ -1,12 +1,14 @@
 """How often the mark is found again after what happens to clips, and how often where it is not; it knows nothing of the policy.
 
-``python -m bench.watermark FOLDER`` marks every clip of a folder (or, without one, clips drawn by the world), changes each in every way and
-looks for it. ``--unmarked N`` looks at N clips of the world that carry no mark; ``--wrong-keys N`` tries N other keys on a marked clip.
+``python -m bench.watermark`` marks clips that the weights in the package draw (or every clip of a folder), changes each in every way and
+looks for it. ``--unmarked N`` looks at N scenes of the world that carry no mark; ``--wrong-keys N`` tries N other keys on a marked clip.
+``--first F`` begins at another one, so that many can be looked at piece by piece.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +24,9 @@ from misora.trust.coding import payload_of
 from misora.trust.detect import align, detect, fold, residues
 from misora.trust.watermark import CELL, TILE, marked, tile_of
 
+DELIVERED = 17  # crf of the file before anything happens to it
 KEY = bytes(range(32))
 SIZES = {"704x384": (384, 704), "1280x720": (720, 1280)}
-FRAMES = 96
 
 
 def compressed(frames: Tensor, crf: int = 28) -> Tensor:
@@ -63,14 +65,25 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def world_clips(count: int, height: int, width: int, frames: int) -> Iterator[Tensor]:
-    """Clips drawn by the world, [t, h, w, 3], enlarged as delivered clips are; each native frame twice."""
+def drawn_clips(numbers: range, height: int, width: int) -> Iterator[Tensor]:
+    """Clips of four seconds as the server delivers them but for the mark, [t, h, w, 3], drawn with the weights in the package."""
+    import misora
+    from misora.evals.prompts import read_items
+
+    engine, items = misora.load("embedded"), read_items()
+    for number in numbers:
+        cut = engine.generate(items[number % len(items)].captions["en"], seed=number, size=f"{width}x{height}")
+        yield torch.stack(list(cut.stream()))
+
+
+def scenes(numbers: range) -> Iterator[Tensor]:
+    """Four moments of scenes of the world, [4, h, w, 3], enlarged as delivered clips are."""
     from misora.world.make import make_clip
     from misora.world.scenes import CORE
 
-    for seed in range(count):
-        native = torch.from_numpy(make_clip(seed, CORE, seconds=frames / 24, held_out=True).frames)
-        yield resized(native, height, width).repeat_interleave(2, 0)[:frames]
+    for seed in numbers:
+        native = torch.from_numpy(make_clip(seed, CORE, frame_rate=2.0, held_out=True).frames)[::2][:4]
+        yield resized(native, 2 * native.shape[1], 2 * native.shape[2])
 
 
 def identify(clips: Iterator[Tensor]) -> None:
@@ -82,7 +95,9 @@ def identify(clips: Iterator[Tensor]) -> None:
         start = time.process_time()
         mark = torch.stack(list(marked(clip, KEY, payload)))
         cost = 1000 * (time.process_time() - start) / len(clip)
-        decibels.append(float(10 * torch.log10(255**2 / (mark.float() - clip.float()).square().mean())))
+        errors = [float((one.float() - other.float()).square().mean()) for one, other in zip(mark, clip, strict=True)]
+        decibels.append(10 * math.log10(255**2 * len(errors) / sum(errors)))
+        mark = compressed(mark, DELIVERED)
         for name, change in CHANGES.items():
             seen = detect(compressed(change(mark)), KEY, thorough=False)
             counts = found[name]
@@ -90,7 +105,7 @@ def identify(clips: Iterator[Tensor]) -> None:
         print(f"clip {number}: {decibels[-1]:.1f} dB, {cost:.2f} ms a frame", flush=True)
     for name, (total, certain, read) in found.items():
         print(f"{name:<16}{certain:>6} found{read:>6} read, of {total}")
-    print(f"least {min(decibels):.2f} dB")
+    print(f"least {min(decibels):.2f} dB, mean {sum(decibels) / len(decibels):.2f} dB")
 
 
 def false_alarms(clips: Iterator[Tensor]) -> None:
@@ -104,21 +119,20 @@ def false_alarms(clips: Iterator[Tensor]) -> None:
     print(f"{alarms} false alarms in {len(strengths)} clips; strongest {strengths[-1]:.2f}, median {strengths[len(strengths) // 2]:.2f}")
 
 
-def wrong_keys(clip: Tensor, trials: int, batch: int = 2000) -> None:
+def wrong_keys(clip: Tensor, trials: int, seed: int, batch: int = 2000) -> None:
     """Tiles of other keys against a marked clip, at every shift by whole squares from where the mark lies, and in both orientations.
 
-    The tiles are drawn as keys draw them (so many squares, fair signs), by a generator that is quicker than a key's own.
+    The tiles are drawn as keys draw them (so many squares on average, fair signs), by a generator that is quicker than a key's own.
     """
     folded = fold(residues(torch.stack(list(marked(clip, KEY, payload_of("video_0")))))[CELL], 1.0)
     right, (down, across) = align(folded, tile_of(KEY))
     straight = folded.roll((-down, -across), (0, 1))
     seen = torch.stack([avg_pool2d(x[None], CELL)[0] for x in (straight, straight.flip(1))])  # 2 n n
-    spectrum, squares = torch.fft.rfft2(seen)[None], int((tile_of(KEY).sync != 0).sum())
-    draw, strongest = torch.Generator().manual_seed(0), 0.0
+    spectrum, share = torch.fft.rfft2(seen)[None], float((tile_of(KEY).sync != 0).float().mean())
+    draw, strongest = torch.Generator().manual_seed(seed), 0.0
     for _ in range(-(-trials // batch)):
-        noise = torch.rand(batch, TILE * TILE, generator=draw)
-        chosen = noise >= noise.topk(squares, dim=1).values[:, -1:]
-        tiles = (chosen * (2 * torch.randint(0, 2, chosen.shape, generator=draw) - 1).float()).view(batch, 1, TILE, TILE)
+        noise = torch.rand(batch, 1, TILE, TILE, generator=draw)
+        tiles = (noise < share / 2).float() - (noise > 1 - share / 2).float()
         surface = torch.fft.irfft2(spectrum * torch.fft.rfft2(tiles).conj(), s=(TILE, TILE)).flatten(2)  # batch 2 n*n
         strongest = max(strongest, float(((surface.amax(2) - surface.mean(2)) / surface.std(2)).max()))
     print(f"{trials} wrong keys: strongest {strongest:.2f} deviations; the right one {right:.2f}")
@@ -130,20 +144,19 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--size", choices=SIZES, default="704x384")
     parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument("--first", type=int, default=0, metavar="F")
     parser.add_argument("--unmarked", type=int, default=0)
     parser.add_argument("--wrong-keys", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     height, width = SIZES[args.size]
     if args.unmarked:
-        return false_alarms(world_clips(args.unmarked, height, width, 12))
+        return false_alarms(scenes(range(args.first, args.first + args.unmarked)))
     if args.wrong_keys:
-        return wrong_keys(next(world_clips(1, height, width, 12)), args.wrong_keys)
+        return wrong_keys(next(scenes(range(1))), args.wrong_keys, args.first)
     if args.folder:
-        clips = (read_video(path)[0][: args.frames] for path in sorted(args.folder.glob("*.mp4"))[: args.count])
-        return identify(clips)
-    return identify(world_clips(args.count, height, width, args.frames))
+        return identify(read_video(path)[0] for path in sorted(args.folder.glob("*.mp4"))[: args.count])
+    return identify(drawn_clips(range(args.first, args.first + args.count), height, width))
 
 
 if __name__ == "__main__":

@@ -83,9 +83,15 @@ def _mean(x: Tensor, square: int) -> Tensor:
 
 
 def _box(x: Tensor, reach: int) -> Tensor:
-    """The mean of a window of ``2 * reach + 1`` pixels a side, one direction after the other."""
-    across = avg_pool2d(pad(x, (reach, reach, 0, 0), mode="replicate"), (1, 2 * reach + 1), 1)
-    return avg_pool2d(pad(across, (0, 0, reach, reach), mode="replicate"), (2 * reach + 1, 1), 1)
+    """The mean of a window of ``2 * reach + 1`` pixels a side, by running sums: its size costs nothing."""
+    return _run(_run(x, reach, 3), reach, 2)
+
+
+def _run(x: Tensor, reach: int, way: int) -> Tensor:
+    window, rim = 2 * reach + 1, (reach + 1, reach)
+    sums = pad(x, (*rim, 0, 0) if way == 3 else (0, 0, *rim), mode="replicate").cumsum(way, dtype=torch.float64)
+    count = sums.shape[way] - window
+    return ((sums.narrow(way, window, count) - sums.narrow(way, 0, count)) / window).to(x.dtype)
 
 
 def look(rest: dict[int, Tensor], tile: Tile, scale: float) -> Found:
