@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openai
@@ -44,6 +45,11 @@ class Served:
         (self.process.kill if hard else self.process.terminate)()
         self.process.wait(60)
         self.process.stdout.close()
+
+    def workers(self) -> list[int]:
+        """The processes that it started."""
+        assert self.process is not None
+        return [int(each) for each in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
     @property
     def key(self) -> str:
@@ -128,16 +134,36 @@ def test_every_method_of_the_async_client(served: Served) -> None:
     asyncio.run(run())
 
 
-def test_a_deleted_job_stops_and_one_in_hand_survives_a_kill(served: Served, client: openai.OpenAI) -> None:
-    long = client.videos.create(prompt="a red ball", seconds="20", size="1280x720")
-    while client.videos.retrieve(long.id).status == "queued":
+def until(done: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_progress_is_the_samplers_and_a_deleted_job_stops(served: Served, client: openai.OpenAI) -> None:
+    long = client.videos.create(prompt="a red ball", seconds="20", size="1280x720")
+    shown = lambda: client.videos.retrieve(long.id).progress
+    until(lambda: shown() > 2)
+    [worker] = served.workers()
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(1)
+    frozen = shown()
+    time.sleep(3)
+    assert shown() == frozen and client.videos.retrieve(long.id).status == "in_progress"
+    os.kill(worker, signal.SIGCONT)
+    until(lambda: shown() > frozen)
     assert client.videos.delete(long.id).deleted
+    next_one = client.videos.create(prompt="a red ball", size=SIDE, extra_body=SMALL)  # type: ignore[arg-type]
+    assert client.videos.poll(next_one.id).status == "completed"
+    assert not (served.data / "videos" / long.id).exists()
+
+
+def test_a_job_in_hand_survives_a_kill_of_the_server(served: Served, client: openai.OpenAI) -> None:
     kept = client.videos.create(prompt="a red ball", size=SIDE, extra_body=SMALL)  # type: ignore[arg-type]
-    while client.videos.retrieve(kept.id).status == "queued":
-        time.sleep(0.05)
+    until(lambda: client.videos.retrieve(kept.id).status != "queued")
     served.stop(hard=True)
     served.start()
     with contextlib.closing(openai.OpenAI(base_url=f"{served.url}/v1", api_key=served.key)) as again:
         assert again.videos.poll(kept.id).status == "completed"
-        assert not (served.data / "videos" / long.id).exists()
