@@ -34,7 +34,7 @@ def save(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], *
     path = Path(path)
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if int8:
-        stored = _quantise(stored, ("",) if int8 is True else int8)
+        stored = _quantise(stored, int8 if isinstance(int8, tuple) else ("",))
     config_text = json.dumps(config, sort_keys=True)
     digest = _digest(safetensors.torch.save(stored), config_text)
     metadata = {"misora_version": VERSION, "misora_config": config_text, "misora_sha256": digest}

@@ -143,6 +143,7 @@ def _still(db: Connection, lease: Lease) -> bool:
 
 
 def end(db: Connection, job: Job, status: str, **values: Any) -> None:
+    """Nothing more happens to the job: its owner is told and its seconds are settled, in the caller's transaction."""
     ended = {"status": status, "completed_at": int(time.time()), "lease_until": None, "worker": None, "stage": ""}
     db.execute(update(videos).where(videos.c.id == job.id).values(**ended, **values, fence=videos.c.fence + 1))
     hooks.tell(db, job.account_id, f"video.{status}", job.id)
