@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from misora.client.errors import UsageError
 from misora.server.accounts import keys
 from misora.server.files import Files
-from misora.server.queue import jobs
+from misora.server.queue import jobs, uploads
 from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
@@ -30,7 +30,7 @@ from misora.server.store.tables import videos
 
 GONE = "gone.jsonl"
 DATABASE = "misora.sqlite"
-KEPT = ("videos", "characters", "signing", "server.secret")
+KEPT = ("videos", "characters", "files", "signing", "server.secret")
 
 
 def note_gone(store: Store, data: Path) -> int:
@@ -139,6 +139,9 @@ def _replay(store: Store, data: Path) -> int:
         gone = json.loads(line)
         if "key" in gone:
             count += len(keys.revoke(store, key_id=gone["key"], actor="restore"))
+        elif "file" in gone:
+            uploads.delete(store, gone["file"])
+            files.path(f"files/{gone['file']}").unlink(missing_ok=True)
         elif (job := jobs.get(store, gone["video"], pictures=True)) is not None:
             jobs.delete(store, job.id, job.account_id, pictures=True)
             count += 1

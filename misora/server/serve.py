@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from misora.client.errors import MisoraError, UsageError
 from misora.server import guard, upkeep, webhooks
 from misora.server.accounts import keys, plans
+from misora.server.api import batches
 from misora.server.api.app import build
 from misora.server.api.services import Services
 from misora.server.files import Files
@@ -137,7 +138,7 @@ async def _run(services: Services) -> None:
     supervisor.start()
     print(f"Misora is ready at {_url(settings, server)}", flush=True)
     await asyncio.to_thread(say_unchecked, services)
-    tending = [asyncio.create_task(_tend(services)), asyncio.create_task(_notify(services))]
+    tending = [asyncio.create_task(each(services)) for each in (_tend, _notify, _batch)]
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     services.draining = True
     log.info("draining")
@@ -193,3 +194,13 @@ async def _notify(services: Services) -> None:
             log.error("webhooks: %s", type(error).__name__)
             tried = 0
         await asyncio.sleep(0.1 if tried else 1.0)
+
+
+async def _batch(services: Services) -> None:
+    while True:
+        try:
+            found = await asyncio.to_thread(batches.advance, services)
+        except Exception as error:  # a batch must never end the server
+            log.error("batches: %s", type(error).__name__)
+            found = 0
+        await asyncio.sleep(0.5 if found else 2.0)

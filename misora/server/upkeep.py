@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 
 from misora.server.backup import note_gone
 from misora.server.files import Files
+from misora.server.queue import uploads
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, videos
 
@@ -27,6 +28,9 @@ def round_once(store: Store, files: Files) -> None:
         files.erase(name)
     with store.write() as db:
         db.execute(delete(idempotency).where(idempotency.c.created_at < now - REMEMBER))
+    for name in uploads.expired(store):
+        uploads.delete(store, name)
+        files.path(f"files/{name}").unlink(missing_ok=True)
     _sweep(store, files, now)
     note_gone(store, files.data)
 

@@ -76,7 +76,9 @@ def _choice(field: Field, value: Any, form: bool, param: str) -> str:
     text = plain_text(value, param, 0, 1000)
     if text not in field.choices:
         *first, last = [f"'{choice}'" for choice in field.choices]
-        raise invalid(param, f"Invalid value: '{text[:100]}'. Supported values are: {', '.join(first)}, and {last}.")
+        raise invalid(
+            param, f"Invalid value: '{text[:100]}'. Supported values are: {', '.join([*first, 'and ' + last] if first else [last])}."
+        )
     return text
 
 
@@ -177,6 +179,15 @@ def _source(field: Field, value: Any, form: bool, param: str) -> Any:
     return given
 
 
+def _notes(field: Field, value: Any, form: bool, param: str) -> dict[str, str]:
+    """Names and texts of the caller's own."""
+    if not isinstance(value, dict):
+        raise wrong_type(param, "an object", value)
+    if len(value) > field.most:
+        raise invalid(param, f"Invalid '{param}': at most {field.most:g} pairs may be given.", "object_above_max_properties")
+    return {plain_text(name, param, 1, 64): plain_text(text, f"{param}.{name[:64]}", 0, 512) for name, text in value.items()}
+
+
 def query_integer(text: str | None, param: str, default: int, least: int, most: int) -> int:
     """A whole number of the query string. Raises ApiError."""
     if text is None:
@@ -195,6 +206,7 @@ CHECKS: dict[str, Callable[[Field, Any, bool, str], Any]] = {
     "object": _object,
     "array": _array,
     "texts": _texts,
+    "notes": _notes,
     "source": _source,
 }
 
@@ -226,6 +238,11 @@ SCHEMAS: dict[str, Callable[[Field], dict[str, Any]]] = {
         "minItems": int(field.least),
         "maxItems": int(field.most),
         "items": {"type": "string", "minLength": 1, "maxLength": 80},
+    },
+    "notes": lambda field: {
+        "type": "object",
+        "maxProperties": int(field.most),
+        "additionalProperties": {"type": "string", "maxLength": 512},
     },
     "source": lambda field: {"anyOf": [object_schema(field.inside) | {"minProperties": 1, "maxProperties": 1}]},
 }

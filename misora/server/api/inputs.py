@@ -19,6 +19,7 @@ from starlette.datastructures import UploadFile
 from misora.client.errors import MediaError
 from misora.media.limits import LIMITS, sniff
 from misora.server import fetch
+from misora.server.api import files
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field
 from misora.server.api.services import Services
@@ -29,7 +30,7 @@ IMAGES, VIDEOS = ("png_pipe", "jpeg_pipe", "webp_pipe"), ("mov", "matroska")
 IMAGE_URL = Field(
     name="image_url", kind="text", says="An http(s) address or a data URL of a JPEG, PNG or WebP picture.", least=1, most=20_971_520
 )
-FILE_ID = Field(name="file_id", kind="text", says="Not served here: there is no Files API.", least=1, most=200)
+FILE_ID = Field(name="file_id", kind="text", says="A file of yours, from POST /files.", least=1, most=200)
 VIDEO_ID = Field(name="id", kind="text", says="The name of a completed video of yours.", least=1, most=200)
 
 
@@ -44,12 +45,14 @@ class Input:
     seconds: float
 
 
-def take(services: Services, folder: str, value: Any, param: str, kinds: tuple[str, ...]) -> Input:
-    """Store what a ``source`` field holds (a file part or ``{image_url}``) in ``folder`` and check it. Raises ApiError."""
+def take(services: Services, folder: str, value: Any, param: str, kinds: tuple[str, ...], account_id: str) -> Input:
+    """Store what a ``source`` field holds (a file part, ``{image_url}`` or ``{file_id}``) in ``folder`` and check it. Raises ApiError."""
     if isinstance(value, UploadFile):
         return _store(services, folder, value.file, param, kinds)
     if "file_id" in value:
-        raise invalid(f"{param}.file_id", "This server has no Files API; send the picture itself, or its image_url.")
+        row = files.find(services, value["file_id"], account_id, f"{param}.file_id", 400)
+        with files.place(services, row["id"]).open("rb") as kept:
+            return _store(services, folder, kept, param, kinds)
     return _store(services, folder, io.BytesIO(_fetched(value["image_url"], f"{param}.image_url")), param, kinds)
 
 

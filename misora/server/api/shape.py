@@ -43,3 +43,10 @@ def page(items: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:
     """A cursor page; without ``last_id`` the SDK would stop after the first."""
     first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
     return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": has_more}
+
+
+def cut(items: Sequence[dict[str, Any]], after: str, limit: int) -> dict[str, Any]:
+    """The page of a short list that begins behind the item named ``after``."""
+    names = [item["id"] for item in items]
+    begin = names.index(after) + 1 if after in names else 0
+    return page(items[begin : begin + limit], len(items) > begin + limit)

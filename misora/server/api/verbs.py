@@ -112,7 +112,7 @@ async def edit(services: Services, request: Request, caller: Caller) -> Response
     folder = f"videos/{order.id}/inputs"
     try:
         if given.get("mask") is not None:
-            taken = await run_in_threadpool(inputs.take, services, folder, given["mask"], "mask", inputs.IMAGES)
+            taken = await run_in_threadpool(inputs.take, services, folder, given["mask"], "mask", inputs.IMAGES, caller.account_id)
             more["mask"] = dataclasses.asdict(taken)
         if given.get("inpaint"):
             more["inpaint"] = _region(given["inpaint"], found.size)

@@ -78,12 +78,16 @@ CREATE = (
 
 async def create(services: Services, request: Request, caller: Caller) -> Response:
     """POST /videos."""
-    body = await bodies.read(request)
-    given = check(body, CREATE)
+    given = check(await bodies.read(request), CREATE)
+    return await place(services, request, caller, order_of(services, caller, given), given)
+
+
+def order_of(services: Services, caller: Caller, given: dict[str, Any], *, later: int = 0) -> Order:
+    """The order of a new video, behind others by ``later``. Raises ApiError."""
     order = order_from(services, caller, given, verb="generate")
     given["storyboard"] = given.get("storyboard") or None
     _check_board(given["storyboard"], order.seconds)
-    return await place(services, request, caller, order, given)
+    return dataclasses.replace(order, priority=order.priority - later)
 
 
 def _check_board(cards: list[dict[str, Any]] | None, seconds: int) -> None:
@@ -159,7 +163,7 @@ def _request(services: Services, order: Order, given: dict[str, Any], folder: st
     asked = {name: given[name] for name in KEPT if given.get(name) is not None}
     for name in ("input_reference", "last_frame"):
         if given.get(name) is not None:
-            asked[name] = dataclasses.asdict(inputs.take(services, folder, given[name], name, inputs.IMAGES))
+            asked[name] = dataclasses.asdict(inputs.take(services, folder, given[name], name, inputs.IMAGES, order.account_id))
     if asked.get("storyboard"):
         asked["storyboard"] = [_card(services, order, card, folder, place) for place, card in enumerate(asked["storyboard"])]
     if (reference := given.get("reference")) is not None:
@@ -173,7 +177,7 @@ def _card(services: Services, order: Order, card: dict[str, Any], folder: str, p
     """A card with its picture or its video as files."""
     kept, where = dict(card), f"storyboard-{place}"
     if card.get("image") is not None:
-        kept["image"] = dataclasses.asdict(inputs.take(services, folder, card["image"], f"{where}.image", inputs.IMAGES))
+        kept["image"] = dataclasses.asdict(inputs.take(services, folder, card["image"], f"{where}.image", inputs.IMAGES, order.account_id))
     if card.get("video") is not None:
         kept["video"] = source(services, order.account_id, card["video"], folder, f"{where}.video")
     return kept
@@ -185,7 +189,7 @@ KEPT = ("seed", "steps", "guidance", "speed", "negative_prompt", "loop", "storyb
 def source(services: Services, account_id: str, value: Any, folder: str, param: str) -> dict[str, Any]:
     """The video that a ``source`` field means: one of the caller's own, finished, or an upload. Raises ApiError."""
     if isinstance(value, UploadFile):
-        return dataclasses.asdict(inputs.take(services, folder, value, param, inputs.VIDEOS))
+        return dataclasses.asdict(inputs.take(services, folder, value, param, inputs.VIDEOS, account_id))
     return made(finished(services, value["id"], account_id))
 
 

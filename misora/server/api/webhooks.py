@@ -83,9 +83,7 @@ async def listing(services: Services, request: Request, caller: Caller) -> Respo
     limit = query_integer(request.query_params.get("limit"), "limit", 20, 1, 100)
     after = request.query_params.get("after", "")
     rows = await run_in_threadpool(_rows, services, caller)
-    names = [row["id"] for row in rows]
-    begin = names.index(after) + 1 if after in names else 0
-    return JSONResponse(shape.page([_shown(row) for row in rows[begin : begin + limit]], len(rows) > begin + limit))
+    return JSONResponse(shape.cut([_shown(row) for row in rows], after, limit))
 
 
 def _rows(services: Services, caller: Caller) -> list[Any]:

@@ -189,3 +189,43 @@ blocked_files = Table(
     Column("video_id", String(40), nullable=False),
     Column("at", Float, nullable=False),
 )
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), nullable=False, index=True),
+    Column("key_id", String(40), nullable=False),
+    Column("input_file", String(40), nullable=False),
+    Column("notes", JSON, nullable=False),  # the caller's own words
+    Column("status", String(20), nullable=False, index=True),  # in_progress | completed | failed | cancelled | expired
+    Column("created_at", Integer, nullable=False),
+    Column("ended_at", Integer),
+    Column("errors", JSON, nullable=False),  # of the file as a whole
+    Column("keep_seconds", Integer),  # how long its files are kept
+    Column("output_file", String(40)),
+    Column("error_file", String(40)),
+)
+
+batch_lines = Table(
+    "batch_lines",
+    metadata,
+    Column("batch_id", String(40), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("custom_id", String(255), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("video_id", String(40)),
+    Column("refusal", JSON(none_as_null=True)),  # status and body of the answer that it would have got
+)
