@@ -102,7 +102,7 @@ def _line(raw: bytes, names: set[str]) -> dict[str, Any]:
     return {"custom_id": name, "body": line["body"], "video_id": None, "refusal": None}
 
 
-def _error(code: str | None, message: str, line: int | None, param: str | None = None) -> dict[str, Any]:
+def _error(code: str | None, message: str | None, line: int | None, param: str | None = None) -> dict[str, Any]:
     return {"code": code, "message": message, "line": line, "param": param}
 
 
@@ -220,7 +220,8 @@ def _place(services: Services, row: dict[str, Any], line: Any, caller: Caller) -
 
 
 def _finish(services: Services, row: dict[str, Any], status: str) -> None:
-    good, bad = [], []
+    good: list[str] = []
+    bad: list[str] = []
     for line, job in batches.results(services.store, row["id"]):
         (good if job is not None and job.status == COMPLETED else bad).append(json.dumps(_result(line, job), ensure_ascii=False))
     made = {"output_file": _write(services, row, "output", good), "error_file": _write(services, row, "error", bad)}
