@@ -1,7 +1,8 @@
 """Pictures of every page of the studio, in both languages and themes: `python -m docs.screens`; it knows nothing of how pages are built.
 
 It starts a server of its own with the embedded weights, has it make a few films, and walks through the pages in Debian's Chromium. With
-``--url`` and ``--key-file`` it looks at a server that runs already, and makes nothing.
+``--url`` and ``--key-file`` it looks at a server that runs already, and makes nothing. With
+``--readme`` the three pictures of the README are written anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from misora.media.read import read_image
+from misora.media.write import write_image
+
 OUT = Path(__file__).parent / "screens"
 PROMPTS = (
     "a red ball bounces on a wooden floor",
@@ -40,10 +44,24 @@ PAGES = {  # what is shown where; {id} is the first finished film
     "characters": "/characters",
     "feed": "/feed",
     "verify": "/verify",
-    **{f"admin-{tab}": f"/admin/{tab}" for tab in ("keys", "usage", "review", "policy", "workers", "audit")},
+    **{f"admin-{tab}": f"/admin/{tab}" for tab in ("keys", "accounts", "usage", "review", "policy", "workers", "audit")},
 }
-SIZES = {"": {"width": 1360, "height": 860}, "-phone": {"width": 390, "height": 844}}
+SIZES: dict[str, dict[str, Any]] = {
+    "": {"viewport": {"width": 1360, "height": 860}},
+    "-phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+PLANS = """[guest]
+seconds_per_month = 120
+concurrency = 1
+retention_hours = 72
+review = true
+
+[partner]
+seconds_per_month = 3600
+priority = 1
+"""
 PHONE = ("signin", "make", "library", "watch", "storyboard")
+README = {"studio-make": "make-en-light", "studio-film": "watch-en-dark", "studio-library": "library-ja-light"}
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
 
 
@@ -54,12 +72,16 @@ def main() -> None:
     parser.add_argument("--url", help="a server that runs already")
     parser.add_argument("--key-file", type=Path, help="a file with an admin key of that server")
     parser.add_argument("--only", default="", help="a regular expression that the pictures' names must match")
+    parser.add_argument("--readme", action="store_true", help="also write the pictures of the README")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        url, key = (args.url, args.key_file.read_text("utf-8").strip()) if args.url else stack.enter_context(served())
+        url, key = (args.url, args.key_file.read_text("utf-8").strip()) if args.url else stack.enter_context(served())[:2]
         if not args.url:
             furnish(url, key)
         shoot(url, key, args.out, args.only)
+    if args.readme:
+        for name, shown in README.items():
+            write_image(Path(__file__).parent / f"{name}.webp", read_image(args.out / f"{shown}.png"))
 
 
 def chromium() -> str:
@@ -71,15 +93,17 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[tuple[str, str]]:
-    """A server of our own in an empty folder: its address and its first key."""
+def served() -> Iterator[tuple[str, str, Path]]:
+    """A server of our own in an empty folder: its address, its first key, and the folder."""
     with tempfile.TemporaryDirectory(prefix="misora-screens-") as folder:
-        command = [sys.executable, "-m", "misora", "serve", "--port", "0", "--data", folder]
+        plans = Path(folder) / "plans.toml"
+        plans.write_text(PLANS, "utf-8")
+        command = [sys.executable, "-m", "misora", "serve", "--port", "0", "--data", folder, "--plans", str(plans)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
             told = next(line for line in process.stdout if "ready at" in line)
             try:
-                yield told.split()[-1], (Path(folder) / "admin.key").read_text("utf-8").strip()
+                yield told.split()[-1], (Path(folder) / "admin.key").read_text("utf-8").strip(), Path(folder)
             finally:
                 process.terminate()
                 process.wait(60)
@@ -94,14 +118,18 @@ def ask(url: str, key: str, method: str, path: str, body: object = None) -> Any:
 
 
 def furnish(url: str, key: str) -> None:
-    """A few films, one of them remixed, some published, one a favourite and a character."""
+    """A few films, one of them remixed, some published, one a favourite and a character, one of a guest's that waits for review."""
     size = {"size": "704x384", "seconds": "4"}
     made = [finished(url, key, ask(url, key, "POST", "/v1/videos", {"prompt": prompt, "seed": 7} | size)) for prompt in PROMPTS]
     finished(url, key, ask(url, key, "POST", f"/v1/videos/{made[0]}/remix", {"prompt": "a red ball bounces on snow at night"}))
     for name in made[:4]:
         ask(url, key, "POST", f"/v1/misora/videos/{name}/publish", {})
+    for name in made[1:3]:
+        ask(url, key, "POST", f"/v1/misora/feed/{name}/feature", {"featured": True})
     ask(url, key, "POST", f"/v1/misora/videos/{made[1]}/favourite", {"favourite": True})
     ask(url, key, "POST", "/v1/videos/characters", {"name": "Sora", "video": {"id": made[2]}})
+    guest = ask(url, key, "POST", "/v1/misora/keys", {"name": "guest", "plan": "guest", "group": "spring"})["key"]
+    finished(url, guest, ask(url, guest, "POST", "/v1/videos", {"prompt": "an orange ball falls on a tiled floor", "seed": 7} | size))
 
 
 def finished(url: str, key: str, job: dict[str, Any]) -> str:
@@ -135,7 +163,7 @@ def _walk(browser: Browser, url: str, key: str, first: str, out: Path, way: tupl
     if not wanted:
         return
     context = browser.new_context(
-        viewport=SIZES[size],
+        **SIZES[size],
         locale=LOCALES[language],
         color_scheme=theme,
         reduced_motion="reduce",
@@ -166,7 +194,8 @@ def settle(page: Page) -> None:
     """Until the page is drawn and its pictures are there."""
     page.wait_for_selector("html[data-ready] main > *")
     page.wait_for_timeout(400)
-    page.wait_for_function("() => [...document.images].every((each) => each.complete)")
+    page.wait_for_function("() => [...document.images].every((each) => each.complete || each.getBoundingClientRect().top > innerHeight)")
+    page.wait_for_function("() => [...document.querySelectorAll('video[controls]')].every((each) => each.readyState >= 2)")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,27 @@ def test_review_then_publication_then_a_report(shop: Shop, admin: str) -> None:
     assert actions[:3] == ["reported", "published", "review.approved"]
 
 
+def test_an_operator_features_what_was_published(shop: Shop, admin: str) -> None:
+    first, second = finished(shop, admin), finished(shop, admin)
+    choose = {"featured": True}
+    assert told(shop, "POST", f"/v1/misora/feed/{first}/feature", choose, admin)[0] == 404  # not published
+    for name in (first, second):
+        told(shop, "POST", f"/v1/misora/videos/{name}/publish", secret=admin)
+    assert told(shop, "POST", f"/v1/misora/feed/{first}/feature", choose)[0] == 403
+    assert told(shop, "POST", f"/v1/misora/feed/{first}/feature", choose, admin)[1] == {"id": first, "featured": True}
+
+    def names(query: str) -> list[str]:
+        return [each["id"] for each in told(shop, "GET", f"/v1/misora/feed{query}")[1]["data"]]  # type: ignore[attr-defined]
+
+    assert names("?featured=true") == [first] and {first, second} <= set(names("")) and not names("?featured=true&before=1")
+    told(shop, "POST", f"/v1/misora/videos/{first}/unpublish", secret=admin)
+    told(shop, "POST", f"/v1/misora/videos/{first}/publish", secret=admin)
+    assert not names("?featured=true")  # whoever takes it back starts anew
+    told(shop, "POST", f"/v1/misora/feed/{second}/feature", choose, admin)
+    told(shop, "POST", f"/v1/misora/feed/{second}/feature", {"featured": False}, admin)
+    assert not names("?featured=true") and second in names("")
+
+
 def test_a_link_opens_without_a_key_until_the_key_is_revoked(shop: Shop) -> None:
     key = new_key(shop.store, "linker")
     name = finished(shop, key.secret)
@@ -93,14 +114,14 @@ def test_previews_come_with_the_events_and_go_with_the_job(shop: Shop, monkeypat
     monkeypatch.setattr(shop, "render", slow)
     name = json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"})[2])["id"]
     while (facts := told(shop, "GET", f"/v1/misora/videos/{name}")[1]["misora"])["preview"] != 2:  # type: ignore[index]
-        assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] in (200, 404)
+        assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] in (200, 204)
     assert facts["started_at"] and facts["position"] == 0  # type: ignore[index]
     code, headers, picture = ask(shop, "GET", f"/v1/misora/videos/{name}/preview")
     assert (code, picture, headers["content-type"], headers["x-misora-preview"]) == (200, b"2", "image/webp", "2")
     assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview", secret=new_key(shop.store, "stranger").secret)[0] == 404
     seen.set()
     ask(shop, "GET", f"/v1/misora/videos/{name}/events")
-    assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] == 404
+    assert ask(shop, "GET", f"/v1/misora/videos/{name}/preview")[0] == 204
     while shop.worker.current is not None:
         time.sleep(0.01)
     assert not (shop.files.folder(name) / "previews").exists()

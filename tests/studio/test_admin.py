@@ -53,15 +53,37 @@ def test_review_by_key_with_a_reason(shop: Shop, admin: str, visitor: Visitor) -
 
 
 def test_policy_usage_and_workers_are_told(shop: Shop, admin: str, visitor: Visitor) -> None:
+    shop.worker.device = "two pencils"
     finished(shop)
     page = visitor.signed_in(admin, "/admin/policy")
     page.fill("textarea", "a red ball")
     page.click(".panel footer .button")
     page.wait_for_selector(".verdict:has-text('Allowed')")
+    page.wait_for_selector(".facts dd:has-text(' ms')")
     page.click(".tabs a:has-text('Usage')")
     page.wait_for_selector("td:has-text('tester')")
     page.click(".tabs a:has-text('Workers')")
-    page.wait_for_selector("code:text-is('w')")
+    page.wait_for_selector("tr:has(code:text-is('w')):has-text('two pencils')")
+
+
+def test_an_account_gets_another_plan_another_key_and_is_suspended(shop: Shop, admin: str, visitor: Visitor) -> None:
+    key = new_key(shop.store, "studio four")
+    page = visitor.signed_in(admin, "/admin/accounts")
+    row = page.locator("tr:has-text('studio four')")
+    row.locator("select").select_option("small")
+    page.wait_for_selector(".toast:has-text('Changed')")
+    row.locator("text=0 of 20 s").wait_for()
+    caller = keys.check(shop.store, key.secret)
+    assert caller is not None and caller.plan == "small"
+    row.locator("text=Another key").click()
+    second = page.inner_text("pre.key-secret").strip()
+    page.click("dialog footer .button.main")
+    other = keys.check(shop.store, second)
+    assert other is not None and other.account_id == key.account_id
+    row.locator("text=Suspend").click()
+    row.locator("text=Resume").wait_for()
+    assert keys.check(shop.store, key.secret) is None and keys.check(shop.store, second) is None
+    page.wait_for_selector(".table[aria-label='Plans of this server'] tr:has-text('small'):has-text('20')")
 
 
 def test_somebody_without_the_scope_sees_no_admin(shop: Shop, visitor: Visitor) -> None:

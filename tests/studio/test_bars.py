@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from tests.server.shop import Shop, new_key
 from tests.server.test_content import ask, finished
 from tests.studio.conftest import Visitor
+from tests.studio.film import Film
 
 pytestmark = pytest.mark.browser
-FIRST_LOAD = 150_000
+FIRST_LOAD, INTERACTIVE = 150_000, 1000  # bytes, milliseconds
 SERIOUS = ("serious", "critical")
 PAGES = (
     "/",
@@ -22,7 +25,7 @@ PAGES = (
     "/characters",
     "/feed",
     "/verify",
-    *(f"/admin/{tab}" for tab in ("keys", "usage", "review", "policy", "workers", "audit")),
+    *(f"/admin/{tab}" for tab in ("keys", "accounts", "usage", "review", "policy", "workers", "audit")),
 )
 LATIN = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
@@ -72,23 +75,125 @@ def test_no_page_has_a_serious_fault_of_access(shop: Shop, admin: str, furnished
         wrong = [(each["id"], each["nodes"][0]["html"][:200]) for each in told if each["impact"] in SERIOUS]
         found |= {address: wrong} if wrong else {}
         if address == "signin":
-            page.fill("#key", admin)
-            page.press("#key", "Enter")
-            page.wait_for_selector(".signout")
+            enter(page, admin)
     assert not found
 
 
 def test_in_japanese_no_word_is_left_in_english(shop: Shop, admin: str, furnished: str, visitor: Visitor) -> None:
-    found = {}
-    page = visitor.signed_in(admin, language="ja")
+    page = visitor.page(language="ja")
+    page.goto(shop.url)
+    settle(page)
+    found = {"signin": left(page)}
+    enter(page, admin)
     for address in PAGES:
         page.goto(shop.url + address.format(id=furnished))
         settle(page)
         for each in page.locator("details").all():
             each.evaluate("each => { each.open = true }")
-        left = page.evaluate(LATIN)
-        found |= {address: left} if left or "⟦" in page.inner_text("body") else {}
-    assert page.evaluate("() => document.documentElement.lang") == "ja" and not found
+        found[address] = left(page)
+    assert page.evaluate("() => document.documentElement.lang") == "ja" and not any(found.values()), found
+
+
+def enter(page: Any, key: str) -> None:
+    """Sign in on the page that is shown."""
+    page.fill("#key", key)
+    page.press("#key", "Enter")
+    page.wait_for_selector(".signout")
+
+
+def left(page: Any) -> list[str]:
+    """What the page says without having words for it in its language."""
+    return [*page.evaluate(LATIN), *(["⟦"] if "⟦" in page.inner_text("body") else [])]
+
+
+def typed(page: Any) -> None:
+    """A word that nobody learned."""
+    page.fill(".compose textarea", "a lion bounces")
+    page.wait_for_selector(".unknown:has-text('lion')")
+
+
+def opened(page: Any) -> None:
+    """What a file says of itself."""
+    page.click(".provenance summary")
+    page.wait_for_selector(".provenance .verdict")
+
+
+def deleted(page: Any) -> None:
+    """Gone, with a way back."""
+    page.focus(".vgrid a")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".toast")
+
+
+def reported(page: Any) -> None:
+    """The way from a published clip to what is wrong with it."""
+    page.click(".feed .clip a")
+    page.click("dialog footer .icon-button >> nth=-1")
+    page.wait_for_selector("dialog textarea")
+
+
+def judged(page: Any) -> None:
+    """What the rules say."""
+    page.fill("textarea", "赤い球")
+    page.click(".panel footer .button")
+    page.wait_for_selector(".verdict")
+
+
+def created(page: Any) -> None:
+    """A key that is shown once."""
+    page.fill(".panel input[type=text] >> nth=0", "鍵")
+    page.click(".panel footer .button")
+    page.wait_for_selector(".key-secret")
+
+
+MOMENTS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("/", typed),
+    ("/", lambda page: (page.fill(".compose textarea", ""), page.click(".compose footer button"), page.wait_for_selector(".toast"))),
+    ("/watch/{id}", opened),
+    ("/watch/{id}", lambda page: (page.click(".actions button >> nth=1"), page.wait_for_selector("dialog .code"))),
+    ("/watch/{id}", lambda page: (page.click(".actions button >> nth=3"), page.wait_for_selector("dialog .code"))),
+    ("/watch/video_none", lambda page: page.wait_for_selector(".empty h1")),
+    ("/edit/{id}?verb=blend", lambda page: (page.click(".blend .button"), page.wait_for_selector(".picker-item"))),
+    ("/library", deleted),
+    ("/feed", lambda page: (page.click(".feed .clip a"), page.wait_for_selector("dialog video"))),
+    ("/feed", reported),
+    ("/admin/policy", judged),
+    ("/admin/keys", created),
+]
+
+
+def test_nor_is_one_in_windows_and_messages(shop: Shop, admin: str, furnished: str, visitor: Visitor, film: Callable[..., Film]) -> None:
+    visitor.forgiven = ("404",)  # the video that is not there
+    page = visitor.page(language="ja")
+    page.goto(shop.url)
+    enter(page, admin)
+    found = []
+    for address, act in MOMENTS:
+        page.goto(shop.url + address.format(id=furnished))
+        settle(page)
+        act(page)
+        found += left(page)
+        if act is deleted:
+            page.click(".toast .button")  # undone
+    film(steps=60, pause=0.5)
+    page.goto(shop.url)
+    page.fill(".compose textarea", "赤い球が弾む")
+    page.press(".compose textarea", "Control+Enter")
+    page.wait_for_selector(".working .now:has-text('%')")
+    found += [*left(page), *page.evaluate("title => /[A-Za-z]{3}/.test(title.replace('Misora', '')) ? [title] : []", page.title())]
+    page.click(".working button")
+    page.wait_for_selector(".toast")
+    assert not found + left(page)
+
+
+def test_a_verified_file_is_told_in_japanese(shop: Shop, furnished: str, visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes((shop.files.folder(furnished) / "1" / "video.mp4").read_bytes())
+    page = visitor.page(language="ja")
+    page.goto(f"{shop.url}/verify")
+    page.set_input_files("input[type=file]", path)
+    page.wait_for_selector(".verdict.unsigned")
+    assert not left(page)
 
 
 def test_the_language_is_switched_and_kept(shop: Shop, visitor: Visitor) -> None:
@@ -113,22 +218,42 @@ def test_nothing_is_wider_than_a_phone(shop: Shop, admin: str, furnished: str, v
 
 
 def test_the_first_load_is_light_and_quick(shop: Shop, visitor: Visitor) -> None:
-    page = visitor.page()
-    sizes: list[int] = []
-    page.on(
-        "requestfinished", lambda request: sizes.append(sum(request.sizes()[name] for name in ("responseBodySize", "responseHeadersSize")))
-    )
-    page.goto(shop.url)
-    settle(page)
-    assert len(sizes) > 5 and sum(sizes) <= FIRST_LOAD
+    times = []
+    for _ in range(5):  # the best of some: what a busy machine adds is not the page's
+        page = visitor.page()
+        sizes: list[int] = []
+        page.on(
+            "requestfinished",
+            lambda request, sizes=sizes: sizes.append(sum(request.sizes()[name] for name in ("responseBodySize", "responseHeadersSize"))),
+        )
+        page.goto(shop.url)
+        page.wait_for_selector("html[data-ready] #key")
+        times.append(page.evaluate("() => performance.getEntriesByName('ready')[0].startTime"))
+        assert len(sizes) > 5 and sum(sizes) <= FIRST_LOAD
+        page.context.close()
+    assert min(times) <= INTERACTIVE, times
 
 
-def test_every_page_is_reached_by_the_tab_key(shop: Shop, admin: str, furnished: str, visitor: Visitor) -> None:
-    page = visitor.signed_in(admin, f"/edit/{furnished}?verb=extend")
-    settle(page)
-    reached = set()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("() => document.activeElement.outerHTML.slice(0, 300)"))
-    told = " ".join(reached)
-    assert all(word in told for word in ('href="/library"', 'role="tab"', 'role="slider"', "<textarea", "button main", 'type="radio"'))
+REACH = """() => {
+  const wanted = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, canvas[tabindex]")]
+    .filter((each) => each.tabIndex >= 0 && !each.disabled && each.checkVisibility({ visibilityProperty: true }));
+  window.left = new Set(wanted);
+  addEventListener("focusin", ({ target }) => {
+    for (const each of [...window.left])
+      if (each === target || each.type === "radio" && each.name === target.name) window.left.delete(each);
+  });
+  document.activeElement.blur();
+  return wanted.length;
+}"""
+
+
+def test_everything_is_reached_by_the_tab_key(shop: Shop, admin: str, furnished: str, visitor: Visitor) -> None:
+    page = visitor.signed_in(admin)
+    missed = {}
+    for address in PAGES:
+        page.goto(shop.url + address.format(id=furnished))
+        settle(page)
+        for _ in range(page.evaluate(REACH) + 12):  # a film's own controls are stops as well
+            page.keyboard.press("Tab")
+        missed[address] = page.evaluate("() => [...window.left].map((each) => each.outerHTML.slice(0, 160))")
+    assert not any(missed.values()), missed

@@ -71,6 +71,33 @@ def test_a_reload_and_a_second_window_follow_the_same_film(shop: Shop, visitor: 
     other.wait_for_selector(f".clip[data-id={name}] img")
 
 
+def test_where_streams_fail_it_asks(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
+    film(steps=4, pause=0.4)
+    visitor.forgiven = ("ERR_FAILED", "ERR_CONNECTION")
+    page = visitor.page()
+    page.route("**/session/events", lambda route: route.abort())
+    page.goto(shop.url)
+    page.fill("#key", shop.key.secret)
+    page.press("#key", "Enter")
+    page.wait_for_selector(".compose textarea")
+    order(page, "a cube rolls")
+    page.wait_for_selector(".watch .stage > video")
+
+
+def test_a_lost_network_is_said_and_comes_back(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
+    film(steps=8, pause=0.5)
+    visitor.forgiven = ("ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "ERR_FAILED")
+    page = visitor.signed_in(shop.key.secret)
+    order(page, "a cone slides")
+    page.wait_for_selector(".preview:not([hidden])")
+    page.context.set_offline(True)
+    page.wait_for_selector(".offline:not([hidden])")
+    page.context.set_offline(False)
+    page.wait_for_selector(".offline", state="hidden")
+    page.click(".menu a[href='/library']")
+    page.wait_for_selector(".clip:has-text('a cone slides') img")
+
+
 def test_cancelling_cancels(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
     film(steps=60, pause=0.5)
     page = visitor.signed_in(shop.key.secret)
@@ -83,11 +110,14 @@ def test_cancelling_cancels(shop: Shop, visitor: Visitor, film: Callable[..., Fi
 def test_a_revoked_key_ends_the_open_studio_within_a_second(shop: Shop, visitor: Visitor) -> None:
     key = new_key(shop.store, "brief")
     page = visitor.signed_in(key.secret)
-    page.wait_for_timeout(600)
-    began = time.monotonic()
+    page.evaluate(
+        """() => { new MutationObserver(() => { window.told ||= document.querySelector('.toast.error') && Date.now(); })
+                   .observe(document.body, { childList: true, subtree: true }); }"""
+    )
     keys.revoke(shop.store, key_id=key.id)
+    began = time.time()
     page.wait_for_selector(".toast.error:has-text('ended by the operator')")
-    assert time.monotonic() - began < 3  # a second, and a busy machine's patience
+    assert page.evaluate("() => window.told") / 1000 - began < 1.5  # a second, and a busy machine's patience
     page.wait_for_selector("#key")
 
 
@@ -111,44 +141,3 @@ def test_whatever_was_typed_is_shown_as_text(shop: Shop, visitor: Visitor, promp
     page.goto(f"{shop.url}/library")
     page.wait_for_selector(".clip")
     assert "owned" not in page.title() and page.evaluate("() => document.querySelectorAll('main img[src=x], main script').length") == 0
-
-
-CONTROLS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = {
-    "shape": (lambda page: page.check("input[value='9:16']", force=True), lambda job: job.size, "384x704"),
-    "size": (lambda page: page.check("legend:has-text('Size') + .row input[value='1']", force=True), lambda job: job.size, "1280x720"),
-    "seconds": (lambda page: page.fill("#seconds", "7"), lambda job: job.seconds, 7),
-    "style": (lambda page: page.select_option("label:text-is('Style') + select", "night"), lambda job: "night" in job.prompt, True),
-    "camera": (lambda page: page.select_option("label:text-is('Camera') + select", "zoom in"), lambda job: "zooms in" in job.prompt, True),
-    "seed": (lambda page: page.fill("label:text-is('Seed') + input", "42"), lambda job: job.request["seed"], 42),
-    "negative": (lambda page: page.fill("label:text-is('What not to show') + input", "x"), lambda job: job.request["negative_prompt"], "x"),
-    "guidance": (lambda page: page.fill("label:text-is('Guidance') + input", "5.5"), lambda job: job.request["guidance"], 5.5),
-    "steps": (lambda page: page.fill("label:text-is('Steps') + input", "9"), lambda job: job.request["steps"], 9),
-    "model": (lambda page: page.select_option("label:text-is('Model') + select", "misora"), lambda job: job.model, "misora"),
-    "loop": (lambda page: page.check("text=Loop without an end"), lambda job: job.request["loop"], True),
-}
-
-
-def test_each_control_changes_what_is_made(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
-    made = film(shrink=8)
-    page = visitor.signed_in(shop.key.secret)
-    for name, (move, look, wanted) in CONTROLS.items():
-        page.evaluate("() => localStorage.clear()")
-        page.goto(shop.url)
-        page.wait_for_selector(".compose textarea")
-        page.click(".more summary")
-        before = len(made.jobs)
-        move(page)
-        order(page, "a ball rolls")
-        page.wait_for_selector(".watch .stage > video")
-        assert look(made.jobs[before]) == wanted, name
-    page.evaluate("() => localStorage.clear()")
-    page.goto(shop.url)
-    page.fill("label:text-is('Variations') + input", "3")
-    before = len(made.jobs)
-    page.fill(".compose textarea", "a ball rolls")
-    page.click(".compose footer button")
-    page.wait_for_selector(".toast:has-text('3 videos')")
-    while len(made.jobs) < before + 3:
-        page.wait_for_timeout(100)
-    first = made.jobs[before].request["seed"]
-    assert [job.request["seed"] for job in made.jobs[before:]] == [first, first + 1, first + 2]

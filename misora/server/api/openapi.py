@@ -97,6 +97,7 @@ MODERATION = {
 }
 QUERY: dict[str, Any] = {
     "favourite": {"type": "string", "enum": ["true", "false"]},
+    "featured": {"type": "string", "enum": ["true", "false"]},
     "status": {"type": "string", "enum": ["queued", "in_progress", "completed", "failed"]},
     "q": {"type": "string", "maxLength": 1000},
     "limit": {"type": "integer", "minimum": 1, "maximum": 100},
@@ -166,5 +167,6 @@ def _responses(route: Route) -> dict[str, Any]:
     return (
         {"200": good}
         | (ranged if route.answer == "video/mp4" else {})
+        | ({"204": {"description": "There is none now."}} if route.answer == "image/webp" else {})
         | {"default": error | {"description": "What went wrong, in one shape."}}
     )

@@ -59,13 +59,13 @@ def _newest(job: Job) -> int:
 
 
 async def preview(services: Services, request: Request, caller: Caller) -> Response:
-    """GET /misora/videos/{id}/preview: the newest picture of a video that is being drawn, WebP; its number is in the events."""
+    """GET /misora/videos/{id}/preview: the newest picture of a video that is being drawn, WebP; 204 where there is none now."""
     job = await owned(services, request, caller)
     number = _newest(job)
     try:
         picture = await run_in_threadpool(services.files.preview(job.id, job.fence, number).read_bytes)
-    except OSError:
-        raise ApiError(404, f"There is no preview of video '{job.id}' now.", code="no_preview") from None
+    except OSError:  # not yet, or no more: no fault, and a page that comes a moment late must not show one
+        return Response(status_code=204, headers={"cache-control": "no-store"})
     headers = {"cache-control": "private, no-store", "x-misora-preview": str(number), "x-content-type-options": "nosniff"}
     return Response(picture, media_type="image/webp", headers=headers)
 
@@ -151,19 +151,35 @@ async def _again(services: Services, job: Job) -> Response:
 
 
 async def feed(services: Services, request: Request) -> Response:
-    """GET /misora/feed: what was published, for everybody."""
+    """GET /misora/feed: what was published, for everybody; with ``featured=true`` what an operator chose of it."""
     query = request.query_params
     text = query.get("before", "")
     if text and not (text.isascii() and text.isdigit() and len(text) < 15):
-        raise invalid("before", "Give the published_at of the last video of the page before.")
-    rows = await run_in_threadpool(publishing.feed, services.store, limit=21, before=int(text) if text else None)
+        raise invalid(
+            "before", "Give the published_at of the last video of the page before (featured_at where only featured ones are asked for)."
+        )
+    chosen = query.get("featured") == "true"
+    rows = await run_in_threadpool(publishing.feed, services.store, limit=21, before=int(text) if text else None, featured=chosen)
     shown = [_public(job) for job in rows[:20]]
     return JSONResponse(shape.page(shown, len(rows) > 20))
 
 
 def _public(job: Job) -> dict[str, Any]:
     kept = {name: value for name, value in shape.video(job).items() if name in ("id", "object", "size", "seconds", "prompt")}
-    return kept | {"published_at": job.published_at, "remixed_from_video_id": job.remixed_from}
+    return kept | {"published_at": job.published_at, "featured_at": job.featured_at, "remixed_from_video_id": job.remixed_from}
+
+
+FEATURE = (Field(name="featured", kind="flag", says="Whether it stands in front.", required=True),)
+
+
+async def feature(services: Services, request: Request, caller: Caller) -> Response:
+    """POST /misora/feed/{id}/feature: an operator's choice among what was published."""
+    given, name = check(await bodies.read(request), FEATURE), request.path_params["video_id"]
+    job = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
+    if job is None:
+        raise no_video(name)
+    await run_in_threadpool(lambda: publishing.feature(services.store, job, caller.key_id, chosen=given["featured"]))
+    return JSONResponse({"id": name, "featured": given["featured"]})
 
 
 async def feed_content(services: Services, request: Request) -> Response:

@@ -47,6 +47,7 @@ class Job:
     review: str
     published_at: int | None
     hidden_at: int | None
+    featured_at: int | None
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Job:

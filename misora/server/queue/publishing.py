@@ -14,6 +14,7 @@ from misora.server.queue.job import COMPLETED, Job
 from misora.server.store.database import Store
 from misora.server.store.tables import blocked_files, keys, reports, videos
 
+GONE = {"published_at": None, "featured_at": None}
 SEEN = (videos.c.published_at.is_not(None), videos.c.hidden_at.is_(None), videos.c.deleted_at.is_(None), videos.c.folder.is_not(None))
 
 
@@ -36,7 +37,7 @@ def reasons(store: Store, names: Collection[str]) -> dict[str, list[str]]:
 def decide(store: Store, video_id: str, decision: str, actor: str, reason: str = "") -> bool:
     """Approve or refuse; a refused video is no longer published, and approval lifts a report. False when there is none to decide on."""
     assert decision in ("approved", "refused"), decision
-    values: dict[str, Any] = {"review": decision} | ({"published_at": None} if decision == "refused" else {"hidden_at": None})
+    values: dict[str, Any] = {"review": decision} | (GONE if decision == "refused" else {"hidden_at": None})
     with store.write() as db:
         done = db.execute(update(videos).where(videos.c.id == video_id, videos.c.deleted_at.is_(None)).values(**values))
         if done.rowcount and decision == "approved":
@@ -49,19 +50,26 @@ def decide(store: Store, video_id: str, decision: str, actor: str, reason: str =
 def publish(store: Store, job: Job, actor: str, *, shown: bool) -> None:
     """Put a video into the public feed, or take it out."""
     with store.write() as db:
-        db.execute(update(videos).where(videos.c.id == job.id).values(published_at=int(time.time()) if shown else None))
+        values = {"published_at": int(time.time())} if shown else GONE
+        db.execute(update(videos).where(videos.c.id == job.id).values(**values))
         note(db, actor, "published" if shown else "unpublished", job.id, {})
 
 
-def feed(store: Store, *, limit: int, before: int | None = None) -> list[Job]:
-    """What everybody may see, newest first: published, not hidden, made with a key that was not revoked."""
-    query = select(videos).join(keys, keys.c.id == videos.c.key_id).where(*SEEN, keys.c.state != "revoked")
+def feature(store: Store, job: Job, actor: str, *, chosen: bool) -> None:
+    """An operator puts a published video in front of the others, or back among them."""
+    with store.write() as db:
+        db.execute(update(videos).where(videos.c.id == job.id, *SEEN).values(featured_at=int(time.time()) if chosen else None))
+        note(db, actor, "featured" if chosen else "unfeatured", job.id, {})
+
+
+def feed(store: Store, *, limit: int, before: int | None = None, featured: bool = False) -> list[Job]:
+    """What everybody may see, newest first: published, not hidden, made with a key that was not revoked; or of that what was chosen."""
+    when = videos.c.featured_at if featured else videos.c.published_at
+    query = select(videos).join(keys, keys.c.id == videos.c.key_id).where(*SEEN, keys.c.state != "revoked", when.is_not(None))
     if before is not None:
-        query = query.where(videos.c.published_at < before)
+        query = query.where(when < before)
     with store.read() as db:
-        return [
-            Job.of(row) for row in db.execute(query.order_by(videos.c.published_at.desc(), videos.c.seq.desc()).limit(limit)).mappings()
-        ]
+        return [Job.of(row) for row in db.execute(query.order_by(when.desc(), videos.c.seq.desc()).limit(limit)).mappings()]
 
 
 def published(store: Store, video_id: str) -> Job | None:

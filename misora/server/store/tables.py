@@ -73,6 +73,7 @@ videos = Table(
     Column("review", String(20), nullable=False),  # none | waiting | approved | refused
     Column("published_at", Integer),
     Column("hidden_at", Integer),
+    Column("featured_at", Integer),  # chosen by an operator
     Index("videos_queue", "status", "priority", "seq"),
     Index("videos_of_account", "account_id", "deleted_at", "seq"),
     Index("videos_published", "published_at"),

@@ -147,6 +147,7 @@ async function begin() {
   follow();
   await show();
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready"); // from here on it answers; bench.studio reads it
 }
 
 begin();

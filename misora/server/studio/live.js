@@ -89,4 +89,5 @@ async function check(id) { // it is in no list any more: deleted elsewhere, or o
 
 document.addEventListener("visibilitychange", follow);
 addEventListener("online", follow);
+addEventListener("offline", () => { stop(); failures += 1; if (me.signed_in) poll(); }); // a server on this machine may be reached all the same
 hear("signed", follow);

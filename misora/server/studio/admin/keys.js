@@ -5,6 +5,7 @@ import { button, field, fill, h, select } from "../dom.js";
 import { moment, t } from "../i18n.js";
 import { dialog } from "../parts/dialog.js";
 import { busy, toast } from "../toast.js";
+import { showSecret } from "./secret.js";
 import { table } from "./table.js";
 
 /** Show the tab. */
@@ -21,8 +22,7 @@ export async function show(body) {
     const wanted = scopes.map((each) => each.querySelector("input")).filter((each) => each.checked).map((each) => each.value);
     const made = await post("/misora/keys", { name: name.value.trim(), plan, group: group.value.trim() || undefined, scopes: wanted.length ? wanted : ["generate"] });
     name.value = group.value = "";
-    dialog(t("keys.made"), (close) => [h("p", {}, t("keys.once")), h("pre", { class: "code key-secret", translate: "no", tabindex: "0" }, made.key),
-      h("footer", { class: "row end" }, button(t("code.copy"), async () => { try { await navigator.clipboard.writeText(made.key); toast(t("code.copied")); } catch { getSelection().selectAllChildren(document.querySelector(".key-secret")); toast(t("code.marked")); } }), button(t("close"), close, { kind: "main" }))], { class: "wide" });
+    showSecret(made.key);
     await look();
   }
 
@@ -42,7 +42,7 @@ export async function show(body) {
         data.reverse().map((key) => ({
           class: key.state, name: h("b", { translate: "no", dir: "auto" }, key.name), id: h("code", { translate: "no" }, key.id), plan: h("span", { translate: "no" }, key.plan), group: h("span", { translate: "no" }, key.group),
           scopes: key.scopes.split(" ").map((scope) => t(`scope.${scope}`)).join(", "), state: t(`state.${key.state}`), at: moment(key.created_at),
-          acts: key.state !== "revoked" && h("div", { class: "row" }, key.state === "active" ? button(t("keys.suspend"), (event) => act("suspend", { key_id: key.id }, event.currentTarget), { kind: "quiet" }) : button(t("keys.resume"), (event) => act("resume", { key_id: key.id }, event.currentTarget), { kind: "quiet" }), button(t("keys.revoke"), () => sure({ key_id: key.id }, key.name), { kind: "quiet danger" })),
+          acts: key.state !== "revoked" && h("div", { class: "row" }, (key.state === "active" ? ["suspend", "retire"] : ["resume"]).map((action) => button(t(`keys.${action}`), (event) => act(action, { key_id: key.id }, event.currentTarget), { kind: "quiet", title: action === "resume" ? null : t(`keys.${action}.more`) })), button(t("keys.revoke"), () => sure({ key_id: key.id }, key.name), { kind: "quiet danger" })),
         }))));
   }
 

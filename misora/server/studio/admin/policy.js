@@ -1,8 +1,8 @@
-// The policy tester: what the rules of this server say of a sentence, without making anything.
+// The policy tester: what the rules of this server say of a text, by which rule and how fast, without making anything.
 
 import { post } from "../api.js";
 import { button, fill, h } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t } from "../i18n.js";
 import { busy } from "../toast.js";
 
 /** Show the tab. */
@@ -10,9 +10,12 @@ export function show(body) {
   const text = h("textarea", { rows: 4, id: "policy-text", dir: "auto" }), answer = h("div", { role: "status", class: "report" });
   const go = button(t("policy.test"), () => busy(go, async () => {
     if (!text.value.trim()) return;
-    const { misora } = (await post("/moderations", { input: text.value })).results[0];
-    fill(answer, h("p", { class: `verdict ${misora.verdict === "allow" ? "ours" : "changed"}` }, h("b", {}, t(`policy.${misora.verdict}`))),
-      h("dl", { class: "facts" }, ["category", "rule", "version"].filter((name) => misora[name]).map((name) => h("div", {}, h("dt", {}, t(`policy.${name}`)), h("dd", { translate: "no" }, misora[name])))));
+    const told = await post("/misora/policy", { text: text.value });
+    const facts = [["category", told.category], ["rule", told.rule], ["version", told.version]].filter(([, value]) => value).map(([name, value]) => [name, h("span", { translate: "no" }, value)]);
+    facts.push(["time", t("policy.ms", { n: number(told.milliseconds) })]);
+    if (told.unchecked.length) facts.push(["unseen", told.unchecked.map((each) => t(`unseen.${each}`)).join(", ")]);
+    fill(answer, h("p", { class: `verdict ${told.verdict === "allow" ? "ours" : "changed"}` }, h("b", {}, t(`policy.${told.verdict}`))),
+      h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, t(`policy.${name}`)), h("dd", {}, value)))));
   }), { kind: "main" });
   fill(body, h("section", { class: "panel" }, h("label", { htmlFor: "policy-text" }, t("policy.label")), text, h("footer", { class: "row end" }, go), answer));
 }

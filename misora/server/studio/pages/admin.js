@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { sorry } from "../toast.js";
 
 const TABS = {
-  keys: () => import("../admin/keys.js"), usage: () => import("../admin/usage.js"), review: () => import("../admin/review.js"),
+  keys: () => import("../admin/keys.js"), accounts: () => import("../admin/accounts.js"), usage: () => import("../admin/usage.js"), review: () => import("../admin/review.js"),
   policy: () => import("../admin/policy.js"), workers: () => import("../admin/workers.js"), audit: () => import("../admin/audit.js"),
 };
 

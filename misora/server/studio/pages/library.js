@@ -105,7 +105,13 @@ export async function show(main, { go }) {
     removed(video);
   }
 
-  function redo(place) { shown.get(place)?.remove(); shown.delete(place); paint(); if (place === focus) focusOn(place); }
+  function redo(place) {
+    const held = shown.get(place)?.contains(document.activeElement);
+    shown.get(place)?.remove();
+    shown.delete(place);
+    paint();
+    if (held) focusOn(place);
+  }
 
   function focusOn(place) {
     if (place < 0 || place >= items.length) return;
@@ -138,7 +144,7 @@ export async function show(main, { go }) {
   const scrolled = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
   addEventListener("scroll", scrolled, { passive: true });
   document.addEventListener("keydown", keyed);
-  const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place) && !shown.get(place).contains(document.activeElement)) redo(place); }), hear("back", restart), hear("finished", (job) => { if (!items.some((each) => each.id === job.id)) restart(); })];
+  const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place)) redo(place); }), hear("back", restart), hear("finished", (job) => { if (!items.some((each) => each.id === job.id)) restart(); })];
   await restart();
   return () => { resized.disconnect(); removeEventListener("scroll", scrolled); document.removeEventListener("keydown", keyed); quiet.forEach((each) => each()); clear(); };
 }

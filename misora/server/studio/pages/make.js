@@ -35,6 +35,7 @@ export async function show(main, { query, go }) {
   const field1 = promptField({
     value: wish.prompt, label: t("make.prompt"), placeholder: t("make.placeholder"), changed: (text) => { wish.prompt = text; keep("wish", wish); },
     dress: () => ({ style: wish.style || undefined, camera: wish.camera || undefined }), told: (found) => expand(found),
+    check: () => known.models.some((each) => each.id === wish.model && each.embedded),
   });
   const image = dropPlace({ label: t("make.image"), accept: ["image", "video"], zone: box, changed: (file) => came(file) });
   const last = dropPlace({ label: t("make.last"), accept: ["image"], changed: (file) => { files.last = file; } });
@@ -66,7 +67,7 @@ export async function show(main, { query, go }) {
   const steps = h("input", { type: "number", min: 1, max: 200, value: wish.steps, placeholder: t("make.usual"), class: "short", oninput: () => change("steps", steps.value) });
   const guidance = h("input", { type: "number", min: 1, max: 30, step: 0.5, value: wish.guidance, placeholder: t("make.usual"), class: "short", oninput: () => change("guidance", guidance.value) });
   const loop = h("input", { type: "checkbox", checked: wish.loop, onchange: () => change("loop", loop.checked) });
-  const model = select(known.models.map((each) => [each.id, each.id]), wish.model, (value) => change("model", value), { translate: "no" });
+  const model = select(known.models.map((each) => [each.id, each.id]), wish.model, (value) => { change("model", value); field1.look(); }, { translate: "no" });
   const price = h("p", { class: "cost" });
   const cost = () => {
     const asked = wish.seconds * wish.variations;

@@ -6,6 +6,8 @@ import { moment, span, t, trouble } from "../i18n.js";
 import { finished, forget, latest, note } from "../live.js";
 import { shape } from "../parts/clip.js";
 import { showCode } from "../parts/code.js";
+import { copy } from "../parts/copy.js";
+import { dialog } from "../parts/dialog.js";
 import { panel } from "../parts/provenance.js";
 import { removed } from "../parts/remove.js";
 import { family } from "../parts/tree.js";
@@ -108,6 +110,7 @@ function about(video, go) {
       open && heart(video), open && h("a", { class: "icon-button", href: fileOf(video.id), download: `${video.id}.mp4`, title: t("watch.download"), "aria-label": t("watch.download") }, icon("down")),
       iconButton("code", t("code.title"), () => showCode(video)),
       iconButton("remix", t("watch.again"), () => go(`/?prompt=${encodeURIComponent(video.prompt || "")}`), { title: t("watch.again") }),
+      open && iconButton("link", t("watch.link"), (event) => busy(event.currentTarget, () => link(video))),
       open && may("publish") && publishing(video), done || video.status === "failed" ? iconButton("trash", t("watch.delete"), () => { removed(video); go("/library"); }) : null),
     open && h("nav", { class: "verbs", "aria-label": t("watch.verbs") }, [["remix", "remix"], ["recut", "cut"], ["extend", "extend"], ["blend", "blend"], ["loop", "loop"], ["inpaint", "brush"]].map(([verb, glyph]) =>
       h("a", { href: `/edit/${video.id}?verb=${verb}` }, icon(glyph), h("span", {}, t(`edit.${verb}`))))),
@@ -123,6 +126,15 @@ function heart(video) {
     control.setAttribute("aria-pressed", String(wanted));
   }, { "aria-pressed": String(Boolean(video.misora.favourite)) });
   return control;
+}
+
+async function link(video) {
+  const { url, expires_at: until } = await post(`/misora/videos/${video.id}/link`, { seconds: 7 * 24 * 3600 });
+  dialog(t("watch.link"), (close) => {
+    const text = h("pre", { class: "code", translate: "no", tabindex: "0" }, url);
+    return [h("p", {}, t("watch.link.until", { at: moment(until) })), text,
+      h("footer", { class: "row end" }, button(t("code.copy"), () => copy(url, text)), button(t("close"), close, { kind: "main" }))];
+  }, { class: "wide" });
 }
 
 function publishing(video) {

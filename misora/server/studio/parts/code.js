@@ -2,7 +2,7 @@
 
 import { button, choices, fill, h } from "../dom.js";
 import { t } from "../i18n.js";
-import { toast } from "../toast.js";
+import { copy } from "./copy.js";
 import { dialog } from "./dialog.js";
 
 const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
@@ -10,6 +10,7 @@ const python = (value) => JSON.stringify(value);
 
 /** The three ways to ask for this video again. */
 export function code(video) {
+  if (video.remixed_from_video_id) return remixed(video);
   const { prompt, size, seconds, model } = video, seed = video.misora?.seed;
   const extra = seed === undefined || seed === null ? "" : `,\n    extra_body={"seed": ${seed}}`;
   const body = { prompt, size, seconds, model, ...(seed === undefined || seed === null ? {} : { seed }) };
@@ -29,6 +30,20 @@ client.videos.download_content(video.id).write_to_file("video.mp4")`,
   };
 }
 
+function remixed({ prompt, remixed_from_video_id: from }) {
+  return {
+    sdk: `from openai import OpenAI
+
+client = OpenAI(base_url=${python(`${location.origin}/v1`)}, api_key="YOUR_KEY")
+video = client.videos.poll(client.videos.remix(${python(from)}, prompt=${python(prompt)}).id)
+client.videos.download_content(video.id).write_to_file("video.mp4")`,
+    curl: `curl ${quoted(`${location.origin}/v1/videos/${from}/remix`)} \\
+  -H "Authorization: Bearer $MISORA_API_KEY" -H 'Content-Type: application/json' \\
+  -d ${quoted(JSON.stringify({ prompt }))}`,
+    cli: `misora remix ${quoted(`${from}.mp4`)} ${quoted(prompt)}`,
+  };
+}
+
 /** Show them, to be copied. */
 export function showCode(video) {
   const written = code(video);
@@ -37,15 +52,6 @@ export function showCode(video) {
     let now = "sdk";
     const turn = (kind) => { now = kind; fill(text, written[kind]); };
     turn(now);
-    const copy = async () => {
-      try {
-        await navigator.clipboard.writeText(written[now]);
-        toast(t("code.copied"));
-      } catch { // no clipboard without encryption: mark the text, so that the keyboard can copy it
-        getSelection().selectAllChildren(text);
-        toast(t("code.marked"));
-      }
-    };
-    return [choices(t("code.as"), [["sdk", "openai SDK"], ["curl", "curl"], ["cli", "misora"]], now, turn), text, button(t("code.copy"), copy, { kind: "main", glyph: "code" })];
+    return [choices(t("code.as"), [["sdk", "openai SDK"], ["curl", "curl"], ["cli", "misora"]], now, turn), text, button(t("code.copy"), () => copy(written[now], text), { kind: "main", glyph: "code" })];
   }, { class: "wide" });
 }

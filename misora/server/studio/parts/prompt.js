@@ -6,10 +6,10 @@ import { t } from "../i18n.js";
 
 const READ = 2000; // characters that the renderer reads
 
-/** The field. `changed(text)` is called at every change; `dress()` gives style and camera for what the server says of the prompt. */
-export function promptField({ value = "", label, placeholder, changed = () => {}, dress = () => ({}), told = () => {}, check = true, rows = 3 }) {
+/** The field. `changed(text)` is called at every change; `dress()` gives style and camera for what the server says of the prompt; `check()` says whether unknown words matter to the model. */
+export function promptField({ value = "", label, placeholder, changed = () => {}, dress = () => ({}), told = () => {}, check = () => true, rows = 3 }) {
   const id = `prompt-${Math.random().toString(36).slice(2)}`;
-  const under = h("div", { class: "under", "aria-hidden": "true" });
+  const under = h("div", { class: "under", "aria-hidden": "true", translate: "no" });
   const words = h("div", { class: "unknown", "aria-live": "polite" });
   const area = h("textarea", { id, rows, value, placeholder, dir: "auto", spellcheck: "true", maxlength: "32000", translate: "no", oninput: input, onscroll: () => { under.scrollTop = area.scrollTop; } });
   const element = h("div", { class: "prompt" }, h("label", { htmlFor: id, class: "prompt-label" }, label), h("div", { class: "layers" }, under, area), words);
@@ -17,11 +17,11 @@ export function promptField({ value = "", label, placeholder, changed = () => {}
 
   const look = debounced(async () => {
     const text = area.value, turn = ++asked;
-    if (!check || !text.trim()) { unknown = []; draw(); told(null); return; }
+    if (!text.trim()) { unknown = []; draw(); told(null); return; }
     try {
       const found = await post("/misora/prompts", { prompt: text.slice(0, READ), ...dress() });
       if (turn !== asked) return;
-      unknown = found.unknown;
+      unknown = check() ? found.unknown : [];
       draw();
       told(found);
     } catch { told(null); }

@@ -1,0 +1,128 @@
+"""Each control of the first page, moved in the browser, changes the decoded file as it is named; drawn by the embedded weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from torch import Tensor
+
+from misora.media.read import read_image
+from misora.media.write import write_image
+from misora.server.queue import jobs
+from misora.server.queue.job import Job
+from tests.server.shop import Shop
+from tests.studio.conftest import Visitor
+from tests.studio.drawn import Drawn, apart, decoded, steps
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+WISH = {"prompt": "a red ball bounces on a wooden floor", "seed": "7", "steps": "1"}
+SAME = 3.0  # grey levels between two films of one seed: the watermark and the codec
+
+
+class Maker:
+    """Somebody at the first page, who moves one control at a time."""
+
+    def __init__(self, visitor: Visitor, shop: Shop, drawn: Drawn) -> None:
+        self.shop, self.drawn = shop, drawn
+        self.page = visitor.signed_in(shop.key.secret)
+        self.page.set_default_timeout(180_000)
+        self.plain = self.make(lambda page: None)
+
+    def open(self) -> Any:
+        """The page with the same wish as ever."""
+        self.page.evaluate("wish => localStorage.setItem('misora.wish', wish)", json.dumps(WISH))
+        self.page.goto(self.shop.url)
+        self.page.wait_for_selector(".compose textarea")
+        self.page.click(".more summary")
+        return self.page
+
+    def make(self, move: Callable[[Any], Any]) -> tuple[Job, Tensor]:
+        """Move a control, make the film; its job and its decoded frames."""
+        page, before = self.open(), len(self.drawn.jobs)
+        move(page)
+        page.press(".compose textarea", "Control+Enter")
+        page.wait_for_selector(".watch .stage > video")
+        job = self.drawn.jobs[before]
+        return job, decoded(self.shop, job)
+
+
+@pytest.fixture(scope="module")
+def maker(browser: Browser, shop: Shop) -> Iterator[Maker]:
+    """Somebody who has made one film already."""
+    shop.render = drawn = Drawn(shop)
+    visitor = Visitor(browser, shop.url)
+    yield Maker(visitor, shop, drawn)
+    visitor.close()
+
+
+def other(plain: Tensor, made: Tensor) -> bool:
+    """Whether it is another film."""
+    return apart(plain, made) > 2 * SAME
+
+
+Move, Law = Callable[[Any], Any], Callable[[Tensor, Tensor], bool]
+CONTROLS: dict[str, tuple[Move, Law]] = {
+    "shape": (lambda page: page.check("input[value='9:16']", force=True), lambda plain, made: made.shape[1:3] == (704, 384)),
+    "size": (
+        lambda page: page.check("legend:has-text('Size') + .row input[value='1']", force=True),
+        lambda plain, made: made.shape[1:3] == (720, 1280),
+    ),
+    "seconds": (lambda page: page.fill("#seconds", "5"), lambda plain, made: len(made) == 5 * 24),
+    "style": (
+        lambda page: page.select_option("label:text-is('Style') + select", "night"),
+        lambda plain, made: float(made.float().mean()) < float(plain.float().mean()) - 10,
+    ),
+    "camera": (lambda page: page.select_option("label:text-is('Camera') + select", "pan left"), other),
+    "seed": (lambda page: page.fill("label:text-is('Seed') + input", "8"), other),
+    "negative": (lambda page: page.fill("label:text-is('What not to show') + input", "a red ball"), other),
+    "guidance": (lambda page: page.fill("label:text-is('Guidance') + input", "9"), other),
+    "steps": (lambda page: page.fill("label:text-is('Steps') + input", "4"), other),
+    "model": (
+        lambda page: page.select_option("label:text-is('Model') + select", "misora"),
+        lambda plain, made: apart(plain, made) < SAME,  # another name of the same weights
+    ),
+    "loop": (
+        lambda page: (page.check("text=Loop without an end"), page.fill("label:text-is('Steps') + input", "5")),  # one step does not flow
+        lambda plain, made: float(steps(made)[-1]) <= float(steps(made)[:-1].max()) and len(made) == len(plain),
+    ),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_control_changes_the_film_as_it_is_named(maker: Maker, control: str) -> None:
+    move, law = CONTROLS[control]
+    job, made = maker.make(move)
+    assert law(maker.plain[1], made), (apart(maker.plain[1], made) if made.shape == maker.plain[1].shape else made.shape, job.request)
+
+
+def test_variations_are_films_of_their_own(maker: Maker) -> None:
+    page, before = maker.open(), len(maker.drawn.jobs)
+    page.fill("label:text-is('Variations') + input", "2")
+    page.click(".compose footer button")
+    page.wait_for_selector(".toast:has-text('2 videos')")
+    page.wait_for_function("() => document.querySelectorAll('.toast').length >= 3")  # and two that say: finished
+    made = maker.drawn.jobs[before:]
+    assert [job.request["seed"] for job in made] == [7, 8]
+    first, second = (decoded(maker.shop, job) for job in made)
+    assert apart(first, maker.plain[1]) < SAME and other(first, second)
+
+
+def test_images_are_the_first_and_the_last_frame(maker: Maker, tmp_path: Any) -> None:
+    shown = jobs.get(maker.shop.store, maker.plain[0].id)
+    assert shown is not None
+    picture = write_image(tmp_path / 'it\'s "one".png', read_image(maker.shop.files.path(f"{shown.folder}/thumbnail.webp")))
+
+    def drop(page: Any) -> None:
+        page.set_input_files(".drops input[type=file] >> nth=0", picture)
+        page.set_input_files(".drops input[type=file] >> nth=1", picture)
+
+    job, made = maker.make(drop)
+    assert {"input_reference", "last_frame"} <= set(job.request)
+    wanted = read_image(picture)[None]
+    assert apart(made[:1], wanted) < 2 * SAME and apart(made[-1:], wanted) < 2 * SAME
