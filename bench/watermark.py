@@ -8,6 +8,7 @@ looks for it. ``--unmarked N`` looks at N scenes of the world that carry no mark
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import tempfile
 import time
@@ -86,11 +87,17 @@ def scenes(numbers: range) -> Iterator[Tensor]:
         yield resized(native, 2 * native.shape[1], 2 * native.shape[2])
 
 
-def identify(clips: Iterator[Tensor]) -> None:
+def within(clips: Iterator[Tensor], seconds: float) -> Iterator[Tensor]:
+    """The clips that can be begun in so many seconds; all of them when that is 0."""
+    end = time.monotonic() + seconds
+    return itertools.takewhile(lambda clip: not seconds or time.monotonic() < end, clips)
+
+
+def identify(clips: Iterator[Tensor], first: int) -> None:
     """The table of what is found after which change."""
     found: dict[str, list[int]] = {name: [0, 0, 0] for name in CHANGES}
     decibels = []
-    for number, clip in enumerate(clips):
+    for number, clip in enumerate(clips, first):
         payload = payload_of(f"video_{number}")
         start = time.process_time()
         mark = torch.stack(list(marked(clip, KEY, payload)))
@@ -147,16 +154,17 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, metavar="F")
     parser.add_argument("--unmarked", type=int, default=0)
     parser.add_argument("--wrong-keys", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0.0, help="stop after so long, and say how many it were")
     args = parser.parse_args()
     torch.set_num_threads(1)
     height, width = SIZES[args.size]
     if args.unmarked:
-        return false_alarms(scenes(range(args.first, args.first + args.unmarked)))
+        return false_alarms(within(scenes(range(args.first, args.first + args.unmarked)), args.seconds))
     if args.wrong_keys:
         return wrong_keys(next(scenes(range(1))), args.wrong_keys, args.first)
     if args.folder:
-        return identify(read_video(path)[0] for path in sorted(args.folder.glob("*.mp4"))[: args.count])
-    return identify(drawn_clips(range(args.first, args.first + args.count), height, width))
+        return identify((read_video(path)[0] for path in sorted(args.folder.glob("*.mp4"))[: args.count]), args.first)
+    return identify(within(drawn_clips(range(args.first, args.first + args.count), height, width), args.seconds), args.first)
 
 
 if __name__ == "__main__":
