@@ -12,7 +12,7 @@ VOICED = "\u3099\u309a"  # the marks that turn か into が and は into ぱ bel
 MASK = "○"  # what stands for a letter left out, whatever it was typed as
 MASKS = "○〇◯●◎✕✖□■◆◇☆★＊"
 JAPANESE = "ぁ-ゖゝゞァ-ヺー一-鿿々○"
-BETWEEN = re.compile(rf"(?<=[{JAPANESE}])[\s・.*/|_~\-＝=+·‐-―～〜,]+(?=[{JAPANESE}])")
+BETWEEN = re.compile(rf"(?<=[{JAPANESE}])[\s・.*/|_~\-＝=+·‐-―～〜,「」『』（）()\[\]【】〈〉《》“”]+(?=[{JAPANESE}])")
 LEET = {
     "0": "o",
     "1": "i",
