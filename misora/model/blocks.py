@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
+from misora.model.heap import trim
 from misora.model.linear import reorder
 
 Make = Callable[[int], nn.Module]
@@ -41,6 +42,7 @@ class Blocks(nn.Module):
             for i in range(self.count):
                 self.held.append(self.make(i))
                 reorder(self.held[i])
+            trim()  # what came from files and was turned round
 
     def let_go(self) -> None:
         """From now on each block comes and goes."""

@@ -24,6 +24,7 @@ CELLS = 8  # side of the tile that the autoencoder is tried on
 TEXT = 512  # vectors of a text
 LIBRARIES = 90e6  # bytes of the tokenizer's library, once it is needed
 FILE = 60  # frames that the video's encoder holds at a time
+ENCODER = 27e6  # bytes of its library
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def _decoding(weights: WanWeights, work: Work, cost: Cost, tile: int, *, apart: 
     frame = 3 * cells * space**2  # numbers
     kept = tiled if apart else cells * (1.0 if cells == tiled else 1.3)  # overlaps are kept twice
     store = 2 * frame * 4 * work.frames if apart else 0
-    return tiled * cost.cell + kept * cost.cached + store + 4 * frame * 4 * 2 + FILE * frame / 2
+    return tiled * cost.cell + kept * cost.cached + store + 4 * frame * 4 * 2 + FILE * frame / 2 + ENCODER
 
 
 def _latents(weights: WanWeights, work: Work) -> float:

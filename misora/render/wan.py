@@ -20,6 +20,7 @@ from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling, generate
 from misora.flow.speed import WAN, at_speed
 from misora.model import memory
+from misora.model.heap import tight
 from misora.model.weights import WanWeights, Weights
 from misora.render.cut import Cut, Shot, at_rate
 from misora.render.footage import Notice
@@ -39,7 +40,7 @@ class Decoded:
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Tensor]:
-        with completed():
+        with completed(), tight():
             stream = self.weights.autoencoder.decode_stream(self.latents, self.kinds, tile=self.plan.tile, apart=self.plan.apart)
             for done, pixels in enumerate(stream, 1):
                 if not pixels.isfinite().all():
