@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: each computes with one thread, and so do those that it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.load_profile("house")

@@ -29,3 +29,13 @@ def write_weights(folder: Path) -> Path:
     for name, network in networks.items():
         checkpoint.save(folder / f"{name}.safetensors", network.state_dict(), dataclasses.asdict(network.config))
     return folder
+
+
+def random_transformer() -> Transformer:
+    """A tiny transformer in which every weight counts; the same each time."""
+    torch.manual_seed(0)
+    made = Transformer(SIZES["tiny"])
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.normal_(std=0.08)
+    return made

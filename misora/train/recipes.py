@@ -14,6 +14,7 @@ from misora.train.pretrain import PretrainRecipe
 
 STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
 ENDS = "ends"  # clips whose last latent frame is a single picture, as a last image and a loop have it
+CUTS = "cuts"  # two shots of one cast, each with its own text
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
 
@@ -38,13 +39,14 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: single frames, cheap teachers of what stands where, and clips of up to thirteen latent frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.32),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.12),  # how things that will move begin
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.10, anywhere=True),  # four frames at once out of the middle
+        Serving(folder=STILLS, frames=1, batch=128, share=0.21),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.10),  # how things that will move begin
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.06, anywhere=True),  # four frames at once out of the middle
         Serving(folder=CLIPS, frames=6, batch=22, share=0.08),
         Serving(folder=CLIPS, frames=6, batch=22, share=0.08, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.26),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.40),
         Serving(folder=ENDS, frames=12, batch=10, share=0.04),
+        Serving(folder=CUTS, frames=13, batch=10, share=0.03),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings)
 

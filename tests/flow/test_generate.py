@@ -10,18 +10,13 @@ from misora.canvas import fills
 from misora.canvas.canvas import Canvas
 from misora.flow.generate import Sampling, fresh_noise, generate, seeded_noise
 from misora.flow.solvers import SOLVERS
-from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
+from tests.tiny import random_transformer
 
 
 @pytest.fixture(scope="module")
 def network() -> Transformer:
-    torch.manual_seed(0)
-    made = Transformer(SIZES["tiny"])
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.normal_(std=0.08)
-    return made
+    return random_transformer()
 
 
 def _canvas(batch: int = 1) -> Canvas:

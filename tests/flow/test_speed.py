@@ -15,8 +15,8 @@ from misora.flow.guidance import Guidance
 from misora.flow.speed import NAMES, OURS, WAN, at_speed
 from misora.flow.stream import stream
 from misora.model.reuse import Reuse
-from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
+from tests.tiny import random_transformer
 
 TEXT = torch.randn(1, 5, 256, generator=torch.Generator().manual_seed(6))
 NOTHING = torch.zeros(1, 5, 256)
@@ -25,12 +25,7 @@ CANVAS = fills.text(kinds="SGG", channels=16, height=4, width=6)
 
 @pytest.fixture
 def network() -> Transformer:
-    torch.manual_seed(0)
-    made = Transformer(SIZES["tiny"])
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.normal_(std=0.08)
-    return made
+    return random_transformer()
 
 
 def _counted(network: Transformer) -> list[int]:

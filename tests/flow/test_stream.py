@@ -14,8 +14,8 @@ from misora.flow import stream as streaming
 from misora.flow.generate import Sampling, generate
 from misora.flow.schedule import schedule
 from misora.flow.stream import sliding, stream
-from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer
+from tests.tiny import random_transformer
 
 TEXT = torch.randn(1, 5, 256, generator=torch.Generator().manual_seed(6))
 NOTHING = torch.zeros(1, 5, 256)
@@ -23,12 +23,7 @@ NOTHING = torch.zeros(1, 5, 256)
 
 @pytest.fixture(scope="module")
 def network() -> Transformer:
-    torch.manual_seed(0)
-    made = Transformer(SIZES["tiny"])
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.normal_(std=0.08)
-    return made
+    return random_transformer()
 
 
 def _text(kinds: str) -> Canvas:
