@@ -27,6 +27,7 @@ class Canvas:
     roles: Tensor  # [t] SHOWN or REFERENCE
     cards: Tensor  # [t] which of the texts rules each latent frame
     tied: tuple[tuple[int, int], ...] = ()  # pairs of latent frames of one kind that are to become the same picture
+    ring: bool = False  # whether its first shown frame follows its last
 
     def __post_init__(self) -> None:
         batch, _, frames, height, width = self.given.shape
@@ -75,17 +76,31 @@ def kind_indices(kinds: str, device: torch.device | None = None) -> Tensor:
 
 
 def taken(canvas: Canvas, frames: Sequence[int]) -> Canvas:
-    """Some latent frames of a canvas, where they were in time; pairs that are tied to others outside come loose."""
+    """Some latent frames of a canvas, where they were in time; pairs that are tied to others outside come loose.
+
+    Of a ring they may go over its end: they are then as far apart in time as if it began with the first of them.
+    """
     keep = list(frames)
     return Canvas(
         given=canvas.given[:, :, keep],
         level=canvas.level[:, keep],
         kinds="".join(canvas.kinds[i] for i in keep),
-        times=canvas.times[keep],
+        times=_onward(canvas, keep),
         roles=canvas.roles[keep],
         cards=canvas.cards[keep],
         tied=tuple((keep.index(a), keep.index(b)) for a, b in canvas.tied if a in keep and b in keep),
     )
+
+
+def _onward(canvas: Canvas, keep: list[int]) -> Tensor:
+    """The times of some frames, [k], in their order."""
+    times = canvas.times[keep]
+    if not canvas.ring or bool((times.diff() > 0).all()):
+        return times
+    shown = canvas.roles[keep] == SHOWN  # k
+    anew = times_of("".join(canvas.kinds[i] for i in keep if canvas.roles[i] == SHOWN))
+    times[shown] = anew - anew[0] + times[shown].min()
+    return times
 
 
 def pixel_frames(kinds: str) -> int:

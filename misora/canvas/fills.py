@@ -15,7 +15,8 @@ from torch import Tensor
 from misora.canvas.canvas import PATCH, REFERENCE, SHOWN, Canvas, taken, times_of
 
 AWAY = 16.0  # latent frames between a reference and the clip, at least
-RUN_IN = "SGG"  # what a ring of G is drawn behind: an S to start from, and the two frames that its first one's decoder leans on
+WHOLE = 13  # latent frames that the network sees at once without going beyond what it learned: a ring of more slides
+LEANS = 2  # latent frames that a frame's decoder leans on
 
 
 def text(*, kinds: str, channels: int, height: int, width: int, batch: int = 1) -> Canvas:
@@ -88,18 +89,25 @@ def loop(canvas: Canvas, again: Canvas | None = None) -> Canvas:
     """The canvas closed into a ring.
 
     Where it begins with an S, that follows its end once more, not to be shown: ``again`` where it is given, else a copy that is tied to
-    it. A canvas of nothing but G to be invented comes behind a run-in, not to be shown: an S, and its own last two frames, tied to them.
-    What is decoded then repeats for ever, and a whole number of G lasts exactly as long as was asked.
+    it. Where it begins with a G it is a ring that has no beginning: the sampler looks at it from another frame on in each step. One that is
+    too long for that comes behind a run-in, not to be shown: an S, and its own last two frames, tied to them. What is decoded then repeats
+    for ever, and a whole number of G lasts exactly as long as was asked.
     """
     if again is None and canvas.kinds[0] == "G":
-        count, run_in = len(canvas.kinds), len(RUN_IN)
-        last = dataclasses.replace(like(canvas, RUN_IN), cards=canvas.cards[-1:].expand(run_in))
-        ends = tuple((i, i + count) for i in range(1, run_in))
-        return dataclasses.replace(join(last, canvas), tied=ends)
+        count, kinds = len(canvas.kinds), run_in(canvas.kinds)
+        if count <= WHOLE:
+            return dataclasses.replace(canvas, ring=True)
+        last = dataclasses.replace(like(canvas, kinds), cards=canvas.cards[-1:].expand(len(kinds)))
+        return dataclasses.replace(join(last, canvas), tied=tuple((i, i + count) for i in range(1, len(kinds))))
     again = again or taken(canvas, [0])
     joined = join(canvas, dataclasses.replace(again, cards=canvas.cards[-1:]))
     ends = ((0, len(canvas.kinds)),) if bool((again.level > 0).any()) else ()
     return dataclasses.replace(joined, tied=canvas.tied + ends)
+
+
+def run_in(kinds: str) -> str:
+    """What a ring of these kinds is decoded behind: an S to start from, and its last frames, which its first one leans on."""
+    return "S" + kinds[-LEANS:]
 
 
 def loop_clip(clip: Canvas, frames: int, strength: float = 1.0) -> Canvas:
@@ -133,7 +141,7 @@ def reference(canvas: Canvas, shown: Canvas) -> Canvas:
     joined = join(shown, canvas)
     roles = torch.cat((torch.full((count,), REFERENCE), canvas.roles))  # t
     times = torch.cat((away(shown.times, canvas.times.min(), AWAY), canvas.times))  # t
-    return dataclasses.replace(joined, roles=roles, times=times)
+    return dataclasses.replace(joined, roles=roles, times=times, ring=canvas.ring)
 
 
 def keep_ends(frames: int, first: Tensor, last: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from misora.canvas.canvas import REFERENCE, Canvas
 def noise_map(canvas: Canvas, row: int = 0) -> str:
     """One sign for each latent frame of a clip of the batch: 0 given, 1 to invent, .5 rework, ``r`` reference, ``m`` different inside.
 
-    A bar stands before every S but the first, brackets around frames that are tied.
+    A bar stands before every S but the first, brackets around frames that are tied, dots where a ring goes on.
     """
     tied = {frame for pair in canvas.tied for frame in pair}
     signs = []
@@ -18,7 +18,7 @@ def noise_map(canvas: Canvas, row: int = 0) -> str:
         sign = "r" if role == REFERENCE else _sign(canvas.level[row, i])
         sign = f"[{sign}]" if i in tied else sign
         signs.append(f"| {sign}" if kind == "S" and i else sign)
-    return " ".join(signs)
+    return " ".join(["..", *signs, ".."] if canvas.ring else signs)
 
 
 def _sign(level: Tensor) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from misora.canvas.canvas import Canvas, taken
+from misora.canvas.canvas import SHOWN, Canvas, taken
 from misora.flow import path
 from misora.flow.guidance import Guidance, Predict
 from misora.flow.schedule import schedule
@@ -19,6 +19,7 @@ from misora.model.reuse import Reuse
 from misora.model.transformer import Transformer
 
 Window = Callable[[Canvas, Tensor, Tensor], list[int]]  # which frames the network sees while levels go from one row [t] to the next
+GOLDEN = (5**0.5 - 1) / 2  # of a turn: places so far apart come back to none of those before
 Progress = Callable[[int, int], None]  # steps done, steps in all; it may raise to cancel
 Peek = Callable[[list[int], Tensor], None]  # frames that the network just saw, and how they would look if it were right [b c w h w]
 
@@ -61,7 +62,7 @@ def generate(
     ``text`` is [b, l, d] for the whole clip or each frame's own [b, t, l, d]. Clip i of a batch starts from noise of seed ``seed + i``
     and is the same clip alone.
     """
-    states = sample(transformer, canvas, text, null_text, how, everything, progress, peek)
+    states = sample(transformer, canvas, text, null_text, how, turning() if canvas.ring else everything, progress, peek)
     return deque(states, maxlen=1).pop()[0]
 
 
@@ -117,6 +118,19 @@ def sample(
 def everything(canvas: Canvas, level: Tensor, after: Tensor) -> list[int]:
     """A window over the whole canvas."""
     return list(range(len(canvas.kinds)))
+
+
+def turning() -> Window:
+    """A window over a whole ring that begins with another of its frames in each step, so that no frame is always at an end."""
+    share = 0.0  # of a turn
+
+    def window(canvas: Canvas, level: Tensor, after: Tensor) -> list[int]:
+        nonlocal share
+        shown, others = canvas.shown(), [i for i, role in enumerate(canvas.roles.tolist()) if role != SHOWN]
+        first, share = round(share * len(shown)) % len(shown), (share + GOLDEN) % 1
+        return [*others, *shown[first:], *shown[:first]]
+
+    return window
 
 
 def tie(x: Tensor, pairs: tuple[tuple[int, int], ...]) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from misora.canvas.canvas import REFERENCE, Canvas
-from misora.flow.generate import PLAIN, Peek, Progress, Sampling, sample
+from misora.flow.generate import PLAIN, Peek, Progress, Sampling, sample, turning
 from misora.model.transformer import Transformer
 
 PAST = 4  # clean latent frames that the network still sees: 1.3 seconds
@@ -31,7 +31,7 @@ def stream(
 ) -> Iterator[Tensor]:
     """The clip's latent frames [b, c, h, w] in order, each as soon as it is clean; arguments as those of ``generate``."""
     waiting, work = canvas.shown(), canvas.work()
-    for x, level in sample(transformer, canvas, text, null_text, how, sliding, progress, peek):
+    for x, level in sample(transformer, canvas, text, null_text, how, turning() if canvas.ring else sliding, progress, peek):
         while waiting and (level[waiting[0]] == 0 or not work[waiting[0]]):
             yield x[:, :, waiting.pop(0)]
 

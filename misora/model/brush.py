@@ -40,9 +40,11 @@ class Brush:
     @torch.inference_mode()
     def whole(self, row: Tensor) -> Tensor:
         """The middle one of three native frames [3 3 h w] in -1..1."""
-        features, rows = self.painter.read(row[None]), self.view.cells[0]
         levels = to_bytes(row[1]).permute(2, 0, 1)[None]  # 1 3 h w, channels last
         picture = self.view.base(levels)[0].permute(1, 2, 0).contiguous()  # H W 3
+        if self.view.near:
+            return picture
+        features, rows = self.painter.read(row[None]), self.view.cells[0]
         for first in range(0, rows, self.band):
             last = min(first + self.band, rows)
             add(picture[first * UNFOLD : last * UNFOLD], self._levels(features, first, last))

@@ -21,6 +21,7 @@ from misora.render.parts import Part, Role, cast
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 LOOKED_AT = 13  # native frames of a reference: one S and three G
+MIDST = GROUP // 2  # native frames of its first group that a ring begins behind: its frames flow better than its groups
 TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
 
 
@@ -32,7 +33,7 @@ class Work:
     prompts: tuple[str, ...]
     shots: tuple[Shot, ...]
     rate: float  # delivered frames per second
-    run_in: int = 0  # latent frames in front that are no part of the clip
+    run_in: str = ""  # kinds of what a ring is decoded behind
 
 
 def compose(request: Request, weights: Weights) -> Work:
@@ -52,23 +53,21 @@ def compose(request: Request, weights: Weights) -> Work:
         card = prompts.index(request.prompt if role.part.prompt is None else role.part.prompt)
         pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
     canvas = fills.join(*pieces)
-    run_in = 0
+    run_in = fills.run_in(canvas.kinds) if request.loop and canvas.kinds[0] == "G" else ""
     if request.loop:
-        canvas, run_in = _closed(canvas, parts[0], request, weights)
+        canvas = _closed(canvas, parts[0], request, weights)
     for shown in request.references:
         canvas = fills.reference(canvas, _reference(shown, request, weights))
-    skip = pixel_frames(fills.RUN_IN[:run_in])
+    skip = pixel_frames(run_in) + MIDST if run_in else 0
     return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate, skip)), rate=rate, run_in=run_in)
 
 
-def _closed(canvas: Canvas, first: Part, request: Request, weights: Weights) -> tuple[Canvas, int]:
-    """The canvas closed into a ring, on the clip's own first frame where that is given; how many frames of it are a run-in."""
-    if first.clip is None:
-        return fills.loop(canvas), len(fills.RUN_IN)
-    if bool((canvas.level[:, 0] > 0).any()):
-        return fills.loop(canvas), 0
+def _closed(canvas: Canvas, first: Part, request: Request, weights: Weights) -> Canvas:
+    """The canvas closed into a ring, on the clip's own first frame where that is given."""
+    if first.clip is None or bool((canvas.level[:, 0] > 0).any()):
+        return fills.loop(canvas)
     again = fills.given(encode(to_native(first.clip, request.native(), range(1)), "S", weights), "S")
-    return fills.loop(canvas, again), 0
+    return fills.loop(canvas, again)
 
 
 def _kept(role: Role, request: Request, weights: Weights) -> Role:
@@ -116,7 +115,7 @@ def _piece(role: Role, request: Request, weights: Weights) -> Canvas:
         return clip
     where = torch.ones(clip.level.shape[1:]) if part.mask is None else _latent_mask(part.mask, role, native)  # t h w
     if part.span:
-        spans = _pixel_spans(role.kinds)
+        spans = [(start - role.skip, stop - role.skip) for start, stop in _pixel_spans(role.kinds)]
         inside = [start / 12 < part.span[1] - 1e-6 and stop / 12 > part.span[0] + 1e-6 for start, stop in spans]
         where = where * torch.tensor(inside)[:, None, None]
     return fills.inpaint(clip, where, part.strength)
@@ -179,8 +178,8 @@ def _own_shot(role: Role) -> Shot:
         return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames)
     if part.span and part.mask is None:
         first, last = (min(round(second * clip.rate), len(clip.frames)) for second in part.span)
-        return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, span=(first, last))
-    return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, mask=_soft(part, clip))
+        return Shot(count=len(clip.frames), drawn=role.count, skip=role.skip, own=clip.frames, span=(first, last))
+    return Shot(count=len(clip.frames), drawn=role.count, skip=role.skip, own=clip.frames, mask=_soft(part, clip))
 
 
 def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Tensor]:

@@ -157,7 +157,7 @@ class Cut(Video):
         """Beside the saved ``path``, what it was drawn from, so that `misora extend` can go on without a loss; None where it was edited."""
         if self.source is None or len(self.shots) != 1 or self.shots[0].own is not None or self.shots[0].pace != 1:
             return None
-        if len(self.source.latents) < 2:
+        if len(self.source.latents) < 2 or self.request.loop:  # a loop ends within a group
             return None
         latents, kinds, code = self.source.kept()
         return write_latents(Path(path), latents, kinds, code=code, frames=self.shots[0].count)

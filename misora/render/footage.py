@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -116,7 +117,7 @@ def _cover(frame: Tensor, size: tuple[int, int]) -> Tensor:
     return cropped.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
 
 
-def to_native(clip: Footage, native: tuple[int, int], frames: range) -> Tensor:
+def to_native(clip: Footage, native: tuple[int, int], frames: Sequence[int]) -> Tensor:
     """Frames at the network's rate and size, [1, 3, t, h, w] in -1..1: number i is what is seen at i / 12 seconds.
 
     The way back from delivery: where that cuts a margin off the native frame, the margin repeats the picture's edge.

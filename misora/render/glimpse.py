@@ -50,7 +50,7 @@ class Glimpses:
         under_way = [i for i in seen if i in work]
         if len(self.canvas.kinds) <= SHORT:
             under_way = [i for i in under_way if i <= work[len(work) // 2]]
-            place = under_way[-1] if under_way else None
+            place = max(under_way, default=None)
         else:
             place = under_way[len(under_way) // 2] if under_way else None
         row = [] if place is None else [place]

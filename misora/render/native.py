@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from misora.canvas.fills import LEANS
 from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling
 from misora.flow.speed import OURS, at_speed
@@ -18,6 +19,7 @@ from misora.render.compose import Work
 from misora.render.request import Request
 
 LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
+RING = 2  # times the steps for a ring, whose frames all begin at once: as many in all as for a clip of its length
 Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
 
 
@@ -27,7 +29,10 @@ class Native:
     def __init__(self, request: Request, work: Work, weights: Weights, progress: Progress, peek: Peek | None = None) -> None:
         self.request, self.work, self.weights, self.progress, self.peek = request, work, weights, progress, peek
         self.latents: list[Tensor] = []  # b c h w each
-        self.kinds = "".join(work.canvas.kinds[i] for i in work.canvas.shown())
+        canvas = work.canvas
+        shown = "".join(canvas.kinds[i] for i in canvas.shown())
+        self.kinds = work.run_in * canvas.ring + shown
+        self.kinds += self.kinds[len(work.run_in)] if work.run_in else ""  # as decoded: a ring's first frame comes once more
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Tensor]:
@@ -47,16 +52,26 @@ class Native:
         told, negative = encode(list(self.work.prompts)), encode([request.negative])  # k l d, 1 l d
         text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
         how = at_speed(Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed), OURS[request.speed])
-        how = dataclasses.replace(how, lag=LAG * how.steps)
+        turns = self.work.canvas.ring
+        how = dataclasses.replace(how, steps=RING * how.steps) if turns else dataclasses.replace(how, lag=LAG * how.steps)
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
-        for latent in stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek):
+        drawn = stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek)
+        for latent in self._round(drawn) if self.work.run_in else drawn:
             self.latents.append(latent.to(torch.bfloat16))
             yield latent.to(self.weights.dtype)
 
+    def _round(self, drawn: Iterator[Tensor]) -> Iterator[Tensor]:
+        """A ring behind what it is decoded behind, and its first frame once more."""
+        if self.work.canvas.ring:
+            whole = list(drawn)
+            drawn = iter([*whole[-1:], *whole[-LEANS:], *whole])
+        for latent in drawn:
+            yield latent
+        yield self.latents[len(self.work.run_in)].to(latent)
+
     def kept(self) -> tuple[Tensor, str, str]:
         """The latents of the clip that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
-        run_in = self.work.run_in
-        return torch.stack(self.latents[run_in:], 2), self.kinds[run_in : len(self.latents)], self.weights.autoencoder.code()
+        return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], self.weights.autoencoder.code()
 
 
 @contextlib.contextmanager

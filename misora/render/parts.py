@@ -63,7 +63,7 @@ class Role:
 
     part: Part
     kinds: str
-    frames: range = range(0)  # of the clip, at the native rate; none where the part is invented
+    frames: Sequence[int] = ()  # of the clip, at the native rate; none where the part is invented
     skip: int = 0  # drawn native frames at its start that are not shown
     seconds: float = 0.0  # what is shown of it; 0: one frame
     fixed: bool = False  # whether what follows is given: all that is drawn is then shown within those seconds
@@ -73,7 +73,7 @@ class Role:
     def count(self) -> int:
         """Drawn native frames that it has after those it skips, and needs."""
         if self.frames:
-            return len(self.frames)
+            return len(self.frames) - self.skip
         if self.fixed:
             return pixel_frames(self.kinds)
         return min(native_frames(self.seconds), pixel_frames(self.kinds) - self.skip)
@@ -107,17 +107,30 @@ def cast(parts: Sequence[Part], *, loop: bool = False) -> list[Role]:
 def _given_role(part: Part, clip: Footage, *, first: bool, last: bool) -> Role:
     """All of a clip that is reworked or stands in the middle; of one at an end, what its neighbour can see."""
     whole = clip.native_frames()
-    if part.span and part.span[0] * NATIVE_RATE > (whole - 1) % 4 + 1 - 1e-6:  # room for what is too much in front of the span
-        groups, singles = divmod(whole - 1, 4)
-        return Role(part=part, kinds="S" * (1 + singles) + "G" * groups, frames=range(whole), seconds=clip.seconds)
+    groups = -((1 - whole) // 4)
+    lacking = 1 + 4 * groups - whole  # frames that whole groups need and the clip has not
+    if part.span and (part.span[0] * NATIVE_RATE + lacking > 5 - 1e-6 or not lacking):  # its first group is given: there it waits
+        frames = [max(0, i) for i in range(-lacking, whole)]
+        return Role(part=part, kinds="S" + "G" * groups, frames=frames, skip=lacking, seconds=clip.seconds)
     if not part.given:
-        groups = -((1 - whole) // 4)
         return Role(part=part, kinds="S" + "G" * groups, frames=range(1 + 4 * groups), seconds=clip.seconds)
-    if not (first or last) or whole <= CONTEXT:
-        groups, singles = divmod(whole - 1, 4)
-        return Role(part=part, kinds="S" * (1 + singles) + "G" * groups, frames=range(whole), seconds=clip.seconds)
-    frames = range(whole - CONTEXT, whole) if first else range(CONTEXT)
-    return Role(part=part, kinds="S" + "G" * ((CONTEXT - 1) // 4), frames=frames, seconds=clip.seconds)
+    if (first or last) and whole > CONTEXT:
+        groups = (CONTEXT - 1) // 4
+        return Role(part=part, kinds="S" + "G" * groups, frames=_seen(whole, groups, first=first, last=last), seconds=clip.seconds)
+    groups = max(1, round((whole - 1) / 4)) if whole > 1 else 0
+    return Role(part=part, kinds="S" + "G" * groups, frames=_seen(whole, groups, first=first, last=last), seconds=clip.seconds)
+
+
+def _seen(whole: int, groups: int, *, first: bool, last: bool) -> list[int]:
+    """The frames of a given clip that an S and whole groups show: of the first part its end, of the last its beginning, else all of it.
+
+    Where the clip has fewer it stands still at its far end, where it has more they are left out there. (A run of S, one for each frame too
+    much, would say that every frame is a cut.)
+    """
+    if last:
+        return [min(i, whole - 1) for i in range(1 + 4 * groups)]
+    frames = [max(0, i) for i in range(whole - 1 - 4 * groups, whole)]
+    return frames if first else [0, *frames[1:]]
 
 
 def _leading_role(part: Part) -> Role:

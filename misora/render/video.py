@@ -16,7 +16,7 @@ from misora import __version__
 from misora.media.write import IMAGES, write_image, write_video
 from misora.model.brush import stream, to_bytes
 from misora.model.painter import Painter
-from misora.model.view import UNFOLD
+from misora.model.view import NEAR, UNFOLD
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 from misora.render.seal import sealed
 
@@ -77,11 +77,11 @@ def deliver(native: Tensor | Iterable[Tensor], painter: Painter | None = None, *
 
 
 def paint(native: Iterable[Tensor], painter: Painter, size: tuple[int, int]) -> Iterator[Tensor]:
-    """Native frames at twice their rate, painted. Sizes below the painter's least enlargement are painted at that and reduced."""
+    """Native frames at twice their rate, painted. Sizes between the native one and the painter's least are painted at that and reduced."""
     frames = iter(native)
     for first in frames:
         scale = max(side / own for side, own in zip(size, first.shape[1:], strict=True))
-        large = size if scale >= UNFOLD else (math.ceil(size[0] * UNFOLD / scale), math.ceil(size[1] * UNFOLD / scale))
+        large = size if scale >= UNFOLD or scale <= NEAR else (math.ceil(size[0] * UNFOLD / scale), math.ceil(size[1] * UNFOLD / scale))
         for frame in stream(painter, itertools.chain((first,), frames), large, band=BAND):
             yield frame if large == size else covering(frame, size)
 

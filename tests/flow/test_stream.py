@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from misora.canvas import fills
-from misora.canvas.canvas import Canvas
+from misora.canvas.canvas import Canvas, taken
 from misora.flow import stream as streaming
-from misora.flow.generate import Sampling, generate
+from misora.flow.generate import Sampling, generate, turning
 from misora.flow.schedule import schedule
 from misora.flow.stream import sliding, stream
 from misora.model.transformer import Transformer
@@ -94,12 +94,23 @@ def test_tied_frames_become_the_same_picture(network: Transformer) -> None:
         assert not torch.equal(made[:, :, 1], made[:, :, 2])
 
 
+def test_a_ring_has_no_beginning(network: Transformer) -> None:
+    canvas, how = fills.loop(_text("GGSGG")), Sampling(steps=3)
+    assert torch.equal(_streamed(network, canvas, how), generate(network, canvas, TEXT, NOTHING, how))
+    window, levels = turning(), torch.ones(6)
+    behind = fills.reference(canvas, _given("S"))
+    seen = [window(behind, levels, levels) for _ in range(6)]
+    assert len({tuple(frames) for frames in seen}) == 5 and all(sorted(frames) == list(range(6)) and not frames[0] for frames in seen)
+    turned = taken(behind, [0, 4, 5, 1, 2, 3])
+    assert turned.kinds == "SGGGGS" and turned.times.diff().tolist() == [16, 1, 1, 1, 0.25], "as if it began there"
+
+
 def test_a_ring_of_groups_repeats_and_is_drawn_once(network: Transformer) -> None:
-    canvas, how = fills.loop(_text("G" * 12)), Sampling(steps=3, lag=1.0)
+    canvas, how = fills.loop(_text("G" * 14)), Sampling(steps=3, lag=1.0)
     for made in (_streamed(network, canvas, how), generate(network, canvas, TEXT, NOTHING, how)):
         assert torch.equal(made[:, :, 1:3], made[:, :, -2:]) and made.isfinite().all()
     levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag)
-    assert 13 not in sliding(canvas, levels[1], levels[2]), "the far end of the ring is not looked at while its twin is drawn"
+    assert 15 not in sliding(canvas, levels[1], levels[2]), "the far end of the ring is not looked at while its twin is drawn"
 
 
 def test_shifting_all_times_changes_nothing(network: Transformer) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from misora.model.brush import Brush, is_cut, moving, stream
+from misora.model.brush import Brush, is_cut, mean, moving, stream, to_bytes
 from misora.model.painter import Painter, PainterConfig, fetch
 from misora.model.view import View
 from tests.reference import painter as twin
@@ -51,6 +51,15 @@ def test_streamed_is_tiled_is_whole(painter: Painter, size: tuple[int, int]) -> 
     for band in (None, 1, 7, 500):
         gap = (torch.stack(list(stream(painter, native, size, band=band))) - whole).abs()
         assert gap.max() < 3 and gap.mean() < 0.6  # levels: what is given, enlarged and added is rounded each time
+
+
+@torch.inference_mode()
+def test_at_its_own_size_only_what_is_between_is_made(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(painter, "read", None)  # would fail if it were called
+    native = clip(5)
+    painted = list(stream(painter, native, (48, 64)))
+    assert all(torch.equal(painted[2 * i], to_bytes(native[i])) for i in range(5))
+    assert not torch.equal(painted[3], mean(painted[2], painted[4])), "and that is no blend"
 
 
 def test_two_frames_leave_for_every_native_one_and_few_are_held(painter: Painter) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from misora.canvas.canvas import pixel_frames
 from misora.client.errors import MediaError, UsageError
 from misora.media.write import write_image, write_video
 from misora.render import verbs
@@ -124,6 +125,20 @@ def test_a_mask_in_motion_may_be_shorter_or_longer_than_its_clip(length: int) ->
     assert shown.shape == (12, *SIZE) and not shown[:6].any() and shown[6:, 32, 56].all()
 
 
+@pytest.mark.parametrize("count", range(1, 13))
+def test_given_frames_are_one_beginning_and_groups(count: int) -> None:
+    clip, gap = footage(count, rate=12.0), Part(seconds=1.0)
+    head, _, tail = cast([Part(clip=clip), gap, Part(clip=clip)])
+    between = cast([gap, Part(clip=clip), gap])[1]
+    for role in (head, between, tail):
+        assert role.kinds == "S" + "G" * (len(role.kinds) - 1) and len(role.frames) == pixel_frames(role.kinds)
+        assert list(role.frames) == sorted(role.frames) and abs(len(role.frames) - count) <= 3
+    assert head.frames[-1] == between.frames[-1] == count - 1, "what follows goes on from the last"
+    assert between.frames[0] == tail.frames[0] == 0, "what comes before arrives at the first"
+    (span,) = cast([Part(clip=clip, strength=0.5, span=(5 / 12, 1.0))])
+    assert list(span.frames)[span.skip :][:count] == list(range(count)) and span.count >= count
+
+
 def test_a_recut_changes_only_its_seconds(engine: Misora) -> None:
     clip = footage(48)
     made = frames_of(engine.inpaint(clip, "a ball", span=(0.5, 1.0), **WISHES))
@@ -141,7 +156,7 @@ def test_a_loop_lasts_as_long_as_was_asked_and_closes(engine: Misora, seconds: f
     assert len(frames_of(video)) == round(24 * seconds) and video.seconds == pytest.approx(seconds, abs=1 / 48)
     assert video.source
     latents, kinds = video.source.latents, video.source.kinds
-    pieces = list(engine.weights.autoencoder.decode_stream([*latents, *latents[3:5]], kinds + "GG"))  # 1 3 1|4 h w each
+    pieces = list(engine.weights.autoencoder.decode_stream([*latents, latents[4]], kinds + "G"))  # 1 3 1|4 h w each
     for next_one, first in zip(pieces[-2:], pieces[3:5], strict=True):
         assert torch.allclose(next_one, first, atol=1e-3), "what would come next is its beginning"
 
@@ -149,7 +164,7 @@ def test_a_loop_lasts_as_long_as_was_asked_and_closes(engine: Misora, seconds: f
 def test_a_loop_ties_its_ends_and_a_clips_loop_keeps_its_beginning(engine: Misora) -> None:
     video = engine.loop("a ball", seconds=1.0, size="112x64", **WISHES)
     work = compose(video.request, engine.weights)
-    assert work.canvas.kinds == "SGG" + "GGG" and work.canvas.tied == ((1, 4), (2, 5)) and len(frames_of(video)) == 24
+    assert work.canvas.kinds == "GGG" and work.canvas.ring and work.run_in == "SGG" and len(frames_of(video)) == 24
     clip = footage(48)
     made = frames_of(engine.loop("a ball", clip, overlap="short", **WISHES))
     assert len(made) == 48 and torch.equal(made[:36], clip.frames[:36]) and not torch.equal(made[36:], clip.frames[36:])
