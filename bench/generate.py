@@ -9,31 +9,17 @@ It knows nothing of how good a clip is.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import misora
+from bench.process import cold
 from misora.cli.measure import gemm_peak
 from misora.render.engine import Misora
 
 PROMPT = "a red ball bounces on a wooden floor"
-
-
-def cold(prompt: str, model: str, out: Path) -> tuple[float, float]:
-    """Wall seconds from the start of ``misora generate`` to its end, and the peak of its resident memory in GB."""
-    command = [sys.executable, "-m", "misora", "generate", prompt, "--model", model, "--seed", "0", "--out", str(out), "--force", "--quiet"]
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 def warm(engine: Misora, prompt: str, out: Path) -> float:
@@ -52,7 +38,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "bench.mp4"
-        colds = [cold(options.prompt, options.model, out) for _ in range(options.runs)]
+        flags = ["--model", options.model, "--seed", "0", "--out", str(out), "--force", "--quiet"]
+        colds = [cold(["misora", "generate", options.prompt, *flags]) for _ in range(options.runs)]
         engine = misora.load(options.model)
         warm(engine, options.prompt, out)  # the first request warms caches up
         warms = [warm(engine, options.prompt, out) for _ in range(options.runs)]

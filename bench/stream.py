@@ -2,14 +2,14 @@
 
     python -m bench.stream [--seconds 60] [--spans 4,16,60] [--large 1920x1080] [--large-seconds 10] [--steps 5] [--model NAME|FOLDER]
 
-Each span is drawn in a process of its own; at native size the painter has nothing to do and is left out, the large video is painted.
+Each span is drawn in a process of its own; the long video and the large one are whole commands. At native size the painter only makes
+the frames in between. With ``--large-seconds 0`` the large one is left out.
 It knows nothing of how good a video is.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import statistics
@@ -22,22 +22,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.process import cold
 from misora.cli.measure import gemm_peak
 
 PROMPT = "a red ball rolls to the right, then a blue cube falls, on a wooden floor"
 NATIVE = "176x96"
-
-
-def cold(command: list[str]) -> tuple[float, float]:
-    """Wall seconds of a whole command in a new process, and its peak resident memory in GB."""
-    command = [sys.executable, "-m", *command]
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 def resident() -> float:
@@ -68,16 +57,14 @@ def watched(work: Callable[[], None], every: float = 0.05) -> float:
     return most
 
 
-def drawn(seconds: float, steps: int, model: str, warm: bool) -> dict[str, Any]:
+def drawn(seconds: float, steps: int, model: str) -> dict[str, Any]:
     """What one process sees of a video of so many seconds at native size: seconds and memory held after each second of video."""
     from misora.media.write import write_video
-    from misora.model.weights import load_weights
-    from misora.render.engine import Misora
+    from misora.render.engine import load
 
-    engine = Misora(dataclasses.replace(load_weights(model), painter=None))
+    engine = load(model)
     wishes: Any = {"size": NATIVE, "steps": steps, "seed": 0}
-    if warm:
-        list(engine.generate(PROMPT, seconds=1.0, **wishes).stream())
+    list(engine.generate(PROMPT, seconds=1.0, **wishes).stream())  # warm
     marks: list[float] = []
     held: list[float] = []
     start = time.perf_counter()
@@ -117,15 +104,19 @@ def over_time(run: dict[str, Any]) -> str:
     return f"      seconds a second of video  {costs}\n      GB held                    {held}"
 
 
+def command(options: argparse.Namespace, seconds: float, size: str) -> tuple[float, float]:
+    """Wall seconds and peak memory of the whole command, from a cold start."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--seconds", f"{seconds:g}", "--size", size, "--steps", str(options.steps), "--model", options.model, "--quiet"]
+        return cold(["misora", "generate", PROMPT, *flags, "--seed", "0", "--out", str(Path(folder) / "long.mp4")])
+
+
 def report(options: argparse.Namespace) -> None:
     """Measure and print every bar."""
     shared = [str(options.steps), options.model]
-    spans = [apart(f"{span:g}", *shared, "warm") for span in options.spans]
+    spans = [apart(f"{span:g}", *shared) for span in options.spans]
     short, long = spans[0], spans[-1]
-    whole, _ = cold(["bench.stream", "--one", f"{options.seconds:g}", *shared, "cold"])
-    with tempfile.TemporaryDirectory() as folder:
-        flags = ["--seconds", f"{options.large_seconds:g}", "--size", options.large, "--steps", shared[0], "--model", shared[1], "--quiet"]
-        large, most = cold(["misora", "generate", PROMPT, *flags, "--seed", "0", "--out", str(Path(folder) / "large.mp4")])
+    whole, _ = command(options, options.seconds, NATIVE)
     print(f"{options.seconds:g} s at {NATIVE} from a cold start  {whole:.1f} s   bar: {options.seconds:g} s")
     print(f"first frame, warm, of {long['seconds']:g} s  {long['first']:.2f} s   bar: 3 s")
     print(f"peak memory of {long['seconds']:g} s over {short['seconds']:g} s  {long['peak'] / short['peak']:.3f}   bar: 1.10")
@@ -133,8 +124,10 @@ def report(options: argparse.Namespace) -> None:
     told = ", ".join(f"{run['seconds']:g} s {rate:.2f}" for run, rate in zip(spans, rates, strict=True))
     print(f"cost of a second of video  {told}; most over least {max(rates) / min(rates):.2f}   bar: 1.15")
     print(over_time(long))
-    bar = 9 * options.large_seconds
-    print(f"{options.large_seconds:g} s at {options.large}, painted, cold  {large:.1f} s   bar: {bar:g} s   peak {most:.2f} GB")
+    if options.large_seconds:
+        large, most = command(options, options.large_seconds, options.large)
+        bar = 9 * options.large_seconds
+        print(f"{options.large_seconds:g} s at {options.large}, painted, cold  {large:.1f} s   bar: {bar:g} s   peak {most:.2f} GB")
     print(f"matrix product beside it: {gemm_peak() / 1e12:.2f} TFLOP/s")
 
 
@@ -147,11 +140,11 @@ def main() -> None:
     parser.add_argument("--large", default="1920x1080")
     parser.add_argument("--large-seconds", type=float, default=10.0)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--one", nargs=4, metavar=("SECONDS", "STEPS", "MODEL", "HOW"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, metavar=("SECONDS", "STEPS", "MODEL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        seconds, steps, model, how = options.one
-        print(json.dumps(drawn(float(seconds), int(steps), model, how == "warm")))
+        seconds, steps, model = options.one
+        print(json.dumps(drawn(float(seconds), int(steps), model)))
     else:
         report(options)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misora.cli import common
 from misora.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from misora.render.request import Request
 
 
 def add_parser(verbs: Any) -> None:
@@ -27,5 +30,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.seconds == 0:
         raise UsageError("In 0 seconds nothing moves; give --seconds above 0.")
-    last = load_image(args.last) if args.last else None
-    common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.animate(request, load_image(args.image), last))
+
+    def build(request: Request) -> Request:
+        return verbs.animate(request, load_image(args.image), load_image(args.last) if args.last else None)
+
+    common.make(args, args.seconds, common.VIDEOS, build)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misora.cli import common
 from misora.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from misora.render.request import Request
 
 
 def add_parser(verbs: Any) -> None:
@@ -33,11 +36,15 @@ def run(args: argparse.Namespace) -> None:
     strength, box = verbs.strength_of(args.strength), _box(args.box)
     if not (args.mask or box or args.start is not None or args.stop is not None):
         raise UsageError("Nothing says what to change; give --mask FILE, --box x,y,w,h, or --from and --to.")
-    clip = load_clip(args.clip)
-    mask = read_mask(args.mask, clip.size) if args.mask else None
     timed = args.start is not None or args.stop is not None
-    span = (args.start or 0.0, clip.seconds if args.stop is None else args.stop) if timed else None
-    common.make(args, 4.0, common.VIDEOS, lambda request: verbs.inpaint(request, clip, mask=mask, box=box, span=span, strength=strength))
+
+    def build(request: Request) -> Request:
+        clip = load_clip(args.clip)
+        mask = read_mask(args.mask, clip.size) if args.mask else None
+        span = (args.start or 0.0, clip.seconds if args.stop is None else args.stop) if timed else None
+        return verbs.inpaint(request, clip, mask=mask, box=box, span=span, strength=strength)
+
+    common.make(args, 4.0, common.VIDEOS, build)
 
 
 def _box(text: str | None) -> tuple[int, int, int, int] | None:

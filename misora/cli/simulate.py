@@ -56,14 +56,14 @@ def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str, dict[int, Mesh
             raise UsageError(f"Nothing in {text!r} can be simulated; name things with a colour and a shape, for example {EXAMPLE}.")
         return graph, text, {}
     try:
-        told = json.loads(Path(text).read_text("utf-8"))
+        told = json.loads(Path(text).read_text("utf-8-sig"))
         shapes = {i: (thing.pop("mesh"), thing.pop("up", "z")) for i, thing in enumerate(told["things"]) if "mesh" in thing}
         graph = SceneGraph.from_json(json.dumps(told))
         check_graph(graph)
         sentence = tell(graph, 0, random.Random(0), "en", detail=1.0).text
     except OSError as error:
         raise UsageError(f"The scene {text} cannot be read ({error.strerror}); check the name.") from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise UsageError(f"The scene {text} is no scene graph ({error}); docs/world.md shows one.") from None
     return graph, sentence, {i: _mesh(Path(text).parent, file, up) for i, (file, up) in shapes.items()}
 

@@ -42,10 +42,10 @@ def read_board(board: str | Path | dict[str, Any], request: Callable[[str, float
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"The storyboard {path} cannot be read ({error.strerror}); check the name.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"The storyboard {path} is no JSON ({error}); mend it there.") from None
 
 

@@ -151,6 +151,8 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
     mask = interpolate(grey, size=size, mode="bilinear", antialias=True)[:, 0] > 0.5  # t h w
     if not mask.any():
         raise MediaError(f"{clip.name} marks nothing; paint white what is to be reworked.")
+    if mask.all():
+        warnings.warn(f"{clip.name} marks everything, as what is transparent counts as white; all is reworked.", Notice, stacklevel=2)
     return mask.float()
 
 

@@ -22,6 +22,7 @@ from misora.flow.speed import WAN, at_speed
 from misora.model import memory
 from misora.model.heap import tight
 from misora.model.weights import WanWeights, Weights
+from misora.render.compose import Work
 from misora.render.cut import Cut, Shot, at_rate
 from misora.render.footage import Notice
 from misora.render.learned import demand
@@ -29,7 +30,7 @@ from misora.render.native import Progress, completed
 from misora.render.request import Request
 from misora.render.seams import blend, faded
 from misora.render.video import enlarge
-from misora.render.wan_compose import Plot, drawn_size, lay_out
+from misora.render.wan_compose import drawn_size, lay_out
 
 
 class Decoded:
@@ -117,7 +118,7 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: 
     return Film(request=request, native=native, shots=plot.shots, rate=plot.rate, drawn_rate=weights.rate, drawn_size=size)
 
 
-def planned(request: Request, weights: WanWeights, plot: Plot) -> memory.Plan:
+def planned(request: Request, weights: WanWeights, plot: Work) -> memory.Plan:
     """What will fit, told with a Notice where it is not the fastest way. Raises GenerationError where nothing does."""
     level = plot.canvas.level
     mixed = bool((level != level[:, :, :1, :1]).any())

@@ -16,6 +16,7 @@ from misora.canvas import fills
 from misora.canvas.canvas import Canvas, pixel_frames
 from misora.client.errors import UsageError
 from misora.model.wan_weights import WanWeights
+from misora.render.compose import Work
 from misora.render.cut import Shot
 from misora.render.footage import Footage, Notice, feathered, fitted
 from misora.render.parts import Part
@@ -25,17 +26,7 @@ from misora.render.video import enlarge
 SEEN = 6  # G frames of a given clip that what is invented beside it can see, beside an S
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A canvas, the text of each of its cards, and what becomes of the frames that are drawn on it."""
-
-    canvas: Canvas
-    prompts: tuple[str, ...]
-    shots: tuple[Shot, ...]
-    rate: float  # delivered frames per second
-
-
-def lay_out(request: Request, weights: WanWeights) -> Plot:
+def lay_out(request: Request, weights: WanWeights) -> Work:
     """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
     parts = request.parts or (Part(seconds=max(request.seconds, 1e-9)),)
     rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
@@ -57,7 +48,7 @@ def lay_out(request: Request, weights: WanWeights) -> Plot:
     if request.loop:
         opening = parts[0].clip if parts[0].given else None
         canvas = fills.loop(canvas, _encoded(opening, range(1), drawn_size(request, weights), weights) if opening else None)
-    return Plot(canvas=canvas, prompts=prompts, shots=tuple(shots), rate=rate)
+    return Work(canvas=canvas, prompts=prompts, shots=tuple(shots), rate=rate)
 
 
 def _arriving(shot: Shot, after: Shot | None, request: Request, weights: WanWeights) -> Shot:
