@@ -17,7 +17,7 @@ from misora.media.write import IMAGES, write_image, write_video
 from misora.render.footage import write_latents
 from misora.render.request import FRAME_RATE, NATIVE_RATE
 from misora.render.seal import sealed
-from misora.render.seams import blend, faded, recut
+from misora.render.seams import Lost, blend, faded, recut
 from misora.render.video import Video, deliver
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class Cut(Video):
         lost = [next(frames) for _ in range(2 * len(lead))][:1]  # the lead, which is only looked at, and what is half-way from it
         timed = at_rate(frames, FRAME_RATE * shot.pace, self.rate, shot.count, start=0.5 if shot.pace != 1 else 0.0)
         if shot.own is None:
-            left = before[0] - lost[0].float() if before else None  # h w 3
+            left = Lost(given=before[0], seen=lost[0]) if before else None
             arrives = self._painted([shot.arrives], 1) if shot.arrives is not None else iter(())
-            coming = [shot.arrives_at - seen.float() for seen in itertools.islice(arrives, 1) if shot.arrives_at is not None]
+            coming = [Lost(given=shot.arrives_at, seen=seen) for seen in itertools.islice(arrives, 1) if shot.arrives_at is not None]
             yield from faded(timed, shot.count, self.rate, left=left, coming=coming[0] if coming else None)
         elif shot.span is not None:
             yield from recut(timed, shot.own, shot.span, self.rate, ring=self.request.loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -9,21 +10,35 @@ import torch
 from torch import Tensor
 
 FADE = 0.5  # seconds
+SAME = 12.0  # levels: where a frame differs by less from the given one as the network sees it, it shows the same; by twice as much, not
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lost:
+    """What is lost of a ``given`` frame where the network has ``seen`` it, both [h, w, 3] uint8."""
+
+    given: Tensor
+    seen: Tensor
+
+    def back(self, frame: Tensor, share: float) -> Tensor:
+        """What to add to a drawn frame [h, w, 3] near it: ``share`` of what is lost, but nothing where something else is seen by now."""
+        gap = (frame.float() - self.seen).abs().amax(2, keepdim=True)  # h w 1
+        return share * (2 - gap / SAME).clamp(0, 1) * (self.given - self.seen.float())
 
 
 def faded(
-    frames: Iterable[Tensor], count: int, rate: float, *, left: Tensor | None = None, coming: Tensor | None = None, start: int = 0
+    frames: Iterable[Tensor], count: int, rate: float, *, left: Lost | None = None, coming: Lost | None = None, start: int = 0
 ) -> Iterator[Tensor]:
     """Of ``count`` drawn frames [h, w, 3] those from number ``start`` on; what was lost of the given frames around them is added.
 
-    ``left`` [h, w, 3] was lost of the one before them, ``coming`` of the one after them: the less the further a frame is from it, and
-    nothing half a second away.
+    ``left`` was lost of the one before them, ``coming`` of the one after them: the less the further a frame is from it, and nothing half
+    a second away.
     """
     length = round(FADE * rate)
     for k, frame in enumerate(frames, start):
         out, back = 1 - (k + 1) / (length + 1), 1 - (count - k) / (length + 1)
-        shares = [(lost, share) for lost, share in ((left, out), (coming, back)) if lost is not None and share > 1e-6]
-        yield (frame + sum(share * lost for lost, share in shares)).round().clamp(0, 255).to(torch.uint8) if shares else frame
+        shares = [lost.back(frame, share) for lost, share in ((left, out), (coming, back)) if lost is not None and share > 1e-6]
+        yield (frame + sum(shares)).round().clamp(0, 255).to(torch.uint8) if shares else frame
 
 
 def recut(frames: Iterator[Tensor], own: Tensor, span: tuple[int, int], rate: float, *, ring: bool) -> Iterator[Tensor]:
@@ -33,9 +48,9 @@ def recut(frames: Iterator[Tensor], own: Tensor, span: tuple[int, int], rate: fl
     beginning follows its end.
     """
     first, last = span
-    left, opening = None, None  # h w 3 each
+    left, opening = None, None
     for k, frame in enumerate(itertools.islice(frames, first)):
-        left = own[k] - frame.float()
+        left = Lost(given=own[k], seen=frame)
         opening = left if opening is None else opening
         yield own[k]
     count = last - first
@@ -43,7 +58,7 @@ def recut(frames: Iterator[Tensor], own: Tensor, span: tuple[int, int], rate: fl
     yield from faded(itertools.islice(frames, early), count, rate, left=left)
     late = list(itertools.islice(frames, count - early))
     after = next(frames, None) if last < len(own) else None
-    coming = own[last] - after.float() if after is not None else opening if ring else None
+    coming = Lost(given=own[last], seen=after) if after is not None else opening if ring else None
     yield from faded(late, count, rate, left=left, coming=coming, start=early)
     yield from own[last:]
 

@@ -28,7 +28,7 @@ from misora.render.footage import Notice
 from misora.render.learned import demand
 from misora.render.native import Progress, completed
 from misora.render.request import Request
-from misora.render.seams import blend, faded
+from misora.render.seams import Lost, blend, faded
 from misora.render.video import enlarge
 from misora.render.wan_compose import drawn_size, lay_out
 
@@ -62,20 +62,20 @@ class Film(Cut):
     def stream(self) -> Iterator[Tensor]:
         """The delivered frames [h, w, 3] uint8 RGB."""
         native = iter(self.native)
-        left: Tensor | None = None  # what the autoencoder lost of the last given frame, [h, w, 3]
+        left: Lost | None = None  # what the autoencoder lost of the last given frame
         for shot in self.shots:
             deque(itertools.islice(native, shot.skip), maxlen=0)
             drawn = itertools.islice(native, shot.drawn)
             if shot.own is not None and shot.given:
                 seen = deque(drawn, maxlen=1)
                 yield from shot.own
-                left = shot.own[-1] - self._sized(seen[0]).float() if seen else None
+                left = Lost(given=shot.own[-1], seen=self._sized(seen[0])) if seen else None
             else:
                 yield from self._made(shot, drawn, None if shot.cut else left)
                 left = None
             deque(drawn, maxlen=0)
 
-    def _made(self, shot: Shot, drawn: Iterator[Tensor], left: Tensor | None) -> Iterator[Tensor]:
+    def _made(self, shot: Shot, drawn: Iterator[Tensor], left: Lost | None) -> Iterator[Tensor]:
         """A shot of drawn frames: inside a mask with its own around them, else without a jump from and to given frames beside it."""
         frames = at_rate(map(self._sized, drawn), self.drawn_rate, self.rate, shot.count)
         if shot.own is not None and shot.mask is not None:
@@ -83,7 +83,7 @@ class Film(Cut):
                 yield blend(shot.own[k], frame, shot.mask[min(k, len(shot.mask) - 1)])
             return
         seen, there = shot.arrives, shot.arrives_at
-        coming = there - self._sized(seen).float() if seen is not None and there is not None else None  # h w 3
+        coming = Lost(given=there, seen=self._sized(seen)) if seen is not None and there is not None else None
         yield from faded(frames, shot.count, self.rate, left=left, coming=coming)
 
     def _sized(self, frame: Tensor) -> Tensor:

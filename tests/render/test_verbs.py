@@ -22,6 +22,7 @@ from misora.render.engine import Misora, load
 from misora.render.footage import Footage, Notice, feathered, fitted, load_clip, load_image, read_mask, to_native
 from misora.render.parts import Part, cast
 from misora.render.request import Request
+from misora.render.seams import Lost, faded
 from tests.tiny import write_weights
 
 SIZE = (64, 112)
@@ -87,6 +88,7 @@ def test_a_seam_is_softer_than_without_its_fade(
     engine: Misora, monkeypatch: pytest.MonkeyPatch, verb: str, wishes: Any, seams: list[tuple[int, int]]
 ) -> None:
     clip = dataclasses.replace(footage(24), frames=footage(1).frames.expand(24, -1, -1, -1))
+    monkeypatch.setattr("misora.render.seams.SAME", 1e6)  # untaught weights draw something else everywhere
 
     def made() -> Tensor:
         asked = ("a ball", clip) if verb == "loop" else (clip, "a ball")
@@ -97,6 +99,19 @@ def test_a_seam_is_softer_than_without_its_fade(
     hard = made()
     for drawn, given in seams:
         assert (soft[drawn] - soft[given]).abs().mean() < 0.5 * (hard[drawn] - hard[given]).abs().mean()
+
+
+def test_what_was_lost_comes_back_where_the_same_is_still_seen() -> None:
+    given = footage(1).frames[0]
+    seen = (given.float() / 2 + 64).to(torch.uint8)  # paler
+    moved = seen.clone()
+    moved[:, 40:60] = 255 - seen[:, 40:60]
+    first, *_, last = faded([seen, *([moved] * 23)], 24, 24.0, left=Lost(given=given, seen=seen))
+    assert (first.float() - given).abs().mean() < 0.1 * (seen.float() - given).abs().mean()
+    second = list(faded([seen, moved], 24, 24.0, left=Lost(given=given, seen=seen)))[1]
+    far = (moved.float() - seen).abs().amax(2) > 2 * 12
+    assert far[:, 40:60].float().mean() > 0.5 and torch.equal(second[far], moved[far]), "no ghost of what has gone"
+    assert torch.equal(last, moved)
 
 
 def test_remix_at_zero_is_the_clip_and_at_one_forgets_it(engine: Misora) -> None:
