@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.faults import Server
 from misora.client.http import Client
 
-UNENDING = "/events$|/images/generations$"  # streams, and what waits for a worker
+UNENDING = "/events$|/images/generations$"  # streams, and what waits for a worker; the tests send them broken requests
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=20, help="of each operation")
     parser.add_argument("--port", type=int, default=8195)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--phases", default="examples,coverage,fuzzing")
     parser.add_argument("--only", metavar="PATH", help="one path of the page alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="misora-fuzz-") as folder:
@@ -43,7 +44,7 @@ def fuzz(server: Server, args: argparse.Namespace) -> int:
     url, key = f"http://127.0.0.1:{args.port}", (server.data / "admin.key").read_text().strip()
     Client(base_url=url, api_key=key).create("a red ball", size="64x64", steps=1)
     command = [args.schemathesis, "run", f"{url}/openapi.json", "--url", url, "-H", f"Authorization: Bearer {key}"]
-    command += ["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--max-examples", str(args.examples)]
+    command += ["--checks", "not_a_server_error", "--phases", args.phases, "--max-examples", str(args.examples)]
     command += ["--seed", str(args.seed), "--suppress-health-check", "all", "--request-timeout", "120", "--continue-on-failure"]
     command += ["--exclude-path-regex", UNENDING, "--warnings", "off", "--no-color"]
     command += ["--include-path", args.only] if args.only else []
