@@ -8,9 +8,9 @@ setup:  ## a virtual environment with everything that developing needs
 test:   ## the fast tests
 	$(PY) -m pytest
 slow:   ## the slow tests
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -n 0 -m slow
 browser: ## the studio, driven in a Chromium
-	$(PY) -m pytest -m browser
+	$(PY) -m pytest -n 0 -m browser
 lint:   ## linter, formatter and type checker, changing nothing
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 fix:    ## whatever the linter and the formatter can mend by themselves
