@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--port", type=int, default=8197)
-    parser.add_argument("--jobs", type=int, default=1, help="ordered between two faults")
+    parser.add_argument("--jobs", type=float, default=1, help="ordered between two faults on average")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--postgres", action="store_true")
@@ -228,8 +228,8 @@ def run(args: argparse.Namespace, folder: Path, db: str | None) -> dict[str, int
     client._send("POST", "/webhook_endpoints", told.endpoint())
     reader.start()
     for number in range(args.kills):
-        for each in range(args.jobs):
-            order(client, ledger, number * args.jobs + each)
+        for _ in range(int(args.jobs + chance.random())):
+            order(client, ledger, number)
         time.sleep(chance.uniform(0, 2 * args.pause))
         kind = fault(server, chance)
         harms[kind] = harms.get(kind, 0) + 1
