@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,11 @@ def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
     return container, stream, info
 
 
-def rgb_frames(path: str | Path, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (width, height, height * width * 3 bytes of RGB) for each frame in turn, upright. Raises MediaError.
+def rgb_frames(path: str | Path, limits: Limits, chosen: Collection[int] | None = None) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (width, height, height * width * 3 bytes of RGB) for each frame (or each of the ``chosen`` ones) in turn, upright.
 
-    What is transparent lies on white; a clip whose frames last unevenly comes at its mean rate, frames repeated or left out.
+    Raises MediaError. What is transparent lies on white; a clip whose frames last unevenly comes at its mean rate, frames repeated
+    or left out.
     """
     container, stream, info = open_file(path, limits)
     size = frames = 0
@@ -73,6 +74,8 @@ def rgb_frames(path: str | Path, limits: Limits) -> Iterator[tuple[int, int, byt
             for frame in _steady(_checked(container.decode(stream), limits), info.frame_rate):
                 frames, size = frames + 1, size + frame.width * frame.height * 3
                 limits.check_progress(frames, size, (frames - 1) / info.frame_rate)
+                if chosen is not None and frames - 1 not in chosen:
+                    continue  # converting to RGB takes longer than decoding
                 whole = _upright(frame)
                 yield whole.width, whole.height, packed(whole.reformat(format="rgb24"))
         except (av.error.FFmpegError, ValueError, OSError):

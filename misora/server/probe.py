@@ -51,9 +51,8 @@ def pictures(path: str, folder: Path) -> dict[str, object]:
     try:
         count = sum(1 for _ in rgb_frames(path, CEILINGS))
         wanted = {round(index * (count - 1) / (PICTURES - 1)) for index in range(PICTURES)}
-        for index, (width, height, data) in enumerate(rgb_frames(path, CEILINGS)):
-            if index in wanted:
-                (folder / f"{index:05}.png").write_bytes(png(width, height, bytes(data)))
+        for index, (width, height, data) in zip(sorted(wanted), rgb_frames(path, CEILINGS, wanted), strict=False):
+            (folder / f"{index:05}.png").write_bytes(png(width, height, bytes(data)))
     except MediaError as error:
         return {"error": str(error)}
     return {"pictures": len(wanted)}

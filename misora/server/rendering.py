@@ -257,13 +257,12 @@ def _pictures(path: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     info = probe(path, limits)
     count = max(1, round(info.seconds * info.frame_rate))
     wanted = {round(index * (count - 1) / (SHEET - 1)) for index in range(SHEET)}
-    cells, middle = [], None
-    for index, (width, height, data) in enumerate(rgb_frames(path, limits)):
-        if index in wanted or index == count // 2 or middle is None:
-            frame = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(height, width, 3)  # h w 3
-            middle = frame if index <= count // 2 else middle
-            cells += [thumbnail(frame, CELL)] if index in wanted else []
-            progress(90 + round(9 * index / count), "saving")
+    cells, middle, chosen = [], None, wanted | {0, count // 2}
+    for index, (width, height, data) in zip(sorted(chosen), rgb_frames(path, limits, chosen), strict=False):
+        frame = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(height, width, 3)  # h w 3
+        middle = frame if index <= count // 2 else middle
+        cells += [thumbnail(frame, CELL)] if index in wanted else []
+        progress(90 + round(9 * index / count), "saving")
     assert middle is not None
     write_image(folder / THUMBNAIL, middle)
     rows = torch.split(torch.stack(cells), COLUMNS)
