@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from misora.model import quick
+from misora.model.amx import kernels_for
 from misora.model.linear import activated
 
 EPS = 1e-6
@@ -173,6 +175,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, modulation: Modulation, text: Tensor, rotation: Rotation) -> Tensor:
         """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d]: tokens of the same shape."""
+        if (kernels := kernels_for(x, self.attention.heads)) is not None:
+            return quick.block(self, x, modulation, text, rotation, kernels)
         frames = x.shape[1:3]
         y = modulate(self.norm1(x), modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
         x = add_gated(x, self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
