@@ -85,6 +85,22 @@ void misora_norm(Team team, int threads, const half *x, const half *y, half *sum
     share(team, threads, norm_rows, &norm, (rows + 31) / 32);
 }
 
+typedef struct { half *x; long count; } Square;
+
+static void square_run(void *given, long piece) {
+    const Square *s = given;
+    for (long i = piece * 16384; i < s->count && i < (piece + 1) * 16384; i += 16) {
+        __m512 v = up(s->x + i);
+        down(s->x + i, _mm512_mul_ps(v, v));
+    }
+}
+
+/* The squares of count numbers, a multiple of 16, in their place. */
+void misora_square(Team team, int threads, half *x, long count) {
+    Square square = {x, count};
+    share(team, threads, square_run, &square, (count + 16383) / 16384);
+}
+
 /* --- attention --- */
 
 /* Sixteen rows of sixteen 32-bit words, turned round. */
@@ -147,16 +163,21 @@ static void pack_rows(void *given, long piece) {
         if (p->q) {
             if (there) ready(rows, p->q + (b * p->n + i) * p->step_q, p->wq, cosine, sine, scale, p->heads, c);
             else memset(rows, 0, 2 * d);
-            for (long h = 0; h < p->heads; h++) {
-                uint32_t *to = (uint32_t *)(p->pq + (b * p->heads + h) * whole * c + i / 16 * 16 * c) + i % 16;
-                const uint32_t *from = (const uint32_t *)(rows + h * c);
-                for (long j = 0; j < c / 2; j++) to[16 * j] = from[j];
-            }
+            for (long h = 0; h < p->heads; h++) memcpy(p->pq + ((b * p->heads + h) * whole + i) * c, rows + h * c, 2 * c);
         }
         if (p->k) {
             if (there) ready(rows, p->k + (b * p->n + i) * p->step_k, p->wk, cosine, sine, 1.0f, p->heads, c);
             else memset(rows, 0, 2 * d);
             for (long h = 0; h < p->heads; h++) memcpy(p->pk + ((b * p->heads + h) * whole + i) * c, rows + h * c, 2 * c);
+        }
+    }
+    for (long h = 0; p->q && h < 2 * p->heads; h++) { /* sixteen queries of a head: rows of pairs become columns */
+        half *all = p->pq + ((b * p->heads + h / 2) * whole + first + h % 2 * 16) * c;
+        memcpy(rows, all, 32 * c);
+        for (long j = 0; j < c; j += 32) {
+            for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_si512((const void *)(rows + i * c + j));
+            turn(r);
+            for (int i = 0; i < 16; i++) _mm512_storeu_si512((void *)(all + j * 16 + i * 32), r[i]);
         }
     }
     for (long j = 0; p->k && j < d; j += 16) {

@@ -78,6 +78,11 @@ class Kernels:
         self._norm(x, y, total, made, None, rows, rows.table[:, gain], rows.table[:, shift], plus=1)
         return total, made
 
+    def square(self, x: Tensor) -> Tensor:
+        """x of whole tokens, contiguous, each number times itself, in its place."""
+        self._call("misora_square", (x,), (x.numel(),))
+        return x
+
     def _norm(
         self,
         x: Tensor,
@@ -134,11 +139,12 @@ class Kernels:
         getattr(self.library, name)(self.team, torch.get_num_threads(), *places, *map(ctypes.c_long, counts), *others)
 
 
-def kernels_for(x: Tensor, heads: int) -> Kernels | None:
-    """The functions, where they can take tokens like ``x`` [..., d]; None: use torch."""
+def kernels_for(x: Tensor, heads: int = 0) -> Kernels | None:
+    """The functions, where they can take tokens like ``x`` [..., d], for attention of so many ``heads``; None: use torch."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.bfloat16:
         return None
-    return kernels() if x.shape[-1] <= LONGEST and x.shape[-1] // heads in HEADS else None
+    fits = x.shape[-1] <= LONGEST and x.shape[-1] % 16 == 0 and (not heads or x.shape[-1] // heads in HEADS)
+    return kernels() if fits else None
 
 
 def prepare() -> None:

@@ -70,14 +70,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return mixed.transpose(1, 2).flatten(2)  # b n d
 
 
-def modulate(x: Tensor, modulation: Modulation, table: Tensor, shift: int, scale: int) -> Tensor:
-    """``x`` (1 + scale) + shift, with rows ``shift`` and ``scale`` of the modulation plus this block's own ``table`` [k, d]."""
-    return torch.addcmul(_pick(x, modulation, table, shift), x, 1 + _pick(x, modulation, table, scale))
+def modulate(norm: nn.LayerNorm, x: Tensor, modulation: Modulation, table: Tensor, shift: int, scale: int) -> Tensor:
+    """The norm of ``x`` times (1 + scale) + shift, with rows ``shift`` and ``scale`` of the modulation plus a block's own ``table`` [k, d].
+
+    In sampling it is worked out in the table's type, float32 for Wan, and rounded once.
+    """
+    y = norm(_exact(x, table))  # b t p d
+    made = torch.addcmul(_pick(y, modulation, table, shift), y, 1 + _pick(y, modulation, table, scale))  # b t p d
+    return made if torch.is_grad_enabled() else made.to(x.dtype)
 
 
 def add_gated(x: Tensor, y: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
     """``x`` + ``y`` times row ``row`` of the modulation plus this block's own ``table`` [k, d]."""
-    return torch.addcmul(x, y, _pick(x, modulation, table, row))
+    exact = _exact(x, table)  # b t p d
+    return torch.addcmul(exact, y.to(exact.dtype), _pick(exact, modulation, table, row)).to(x.dtype)
+
+
+def _exact(x: Tensor, table: Tensor) -> Tensor:
+    return x if torch.is_grad_enabled() else x.to(table.dtype)
 
 
 def _pick(x: Tensor, modulation: Modulation, table: Tensor, row: int) -> Tensor:
@@ -154,8 +164,11 @@ class FeedForward(nn.Module):
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return self.down(activated(self.up, x, self.activation))  # type: ignore[no-any-return]  # b t p d
         # What stands between the two is large: in parts it stays in the cache, and a long clip needs no more memory than a short one.
-        parts = x.flatten(0, -2).split(PART)  # type: ignore[no-untyped-call]  # PART d
-        return torch.cat([self.down(activated(self.up, part, self.activation)) for part in parts]).view(x.shape)  # b t p d
+        part = PART if self.activation == "gelu" else 4 * PART  # ours is narrower
+        made, tokens = torch.empty_like(x), x.flatten(0, -2)  # b t p d, n d
+        for whole, one in zip(made.view_as(tokens).split(part), tokens.split(part), strict=True):  # type: ignore[no-untyped-call]
+            whole.copy_(self.down(activated(self.up, one, self.activation)))  # part d
+        return made
 
 
 class Block(nn.Module):
@@ -178,8 +191,8 @@ class Block(nn.Module):
         if (kernels := kernels_for(x, self.attention.heads)) is not None:
             return quick.block(self, x, modulation, text, rotation, kernels)
         frames = x.shape[1:3]
-        y = modulate(self.norm1(x), modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
+        y = modulate(self.norm1, x, modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
         x = add_gated(x, self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
         x = x + self.cross(self.norm2(x), text)  # b t p d
-        y = modulate(self.norm3(x), modulation, self.modulation, 3, 4)  # b t p d
+        y = modulate(self.norm3, x, modulation, self.modulation, 3, 4)  # b t p d
         return add_gated(x, self.ffn(y), modulation, self.modulation, 5)  # b t p d

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from misora.model.amx import kernels_for
+
 
 class Reordered(nn.Module):
     """A linear layer on a CPU that is not to be trained any more."""
@@ -46,4 +48,7 @@ def activated(linear: nn.Module, x: Tensor, activation: str) -> Tensor:
     if activation == "gelu":
         return linear(x, "gelu") if fused else F.gelu(linear(x), approximate="tanh")
     positive = linear(x, "relu") if fused else F.relu(linear(x), inplace=True)
-    return positive.square()
+    if torch.is_grad_enabled():
+        return positive.square()
+    kernels = kernels_for(positive)
+    return positive.square_() if kernels is None else kernels.square(positive)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from misora.model import layers
+from misora.model import layers, quick
+from misora.model.amx import kernels_for
 from misora.model.reuse import Reuse
 
 NOISE_FEATURES = 256
@@ -78,7 +79,9 @@ class Transformer(nn.Module):
         """As ``forward``, and the tokens [b, t, h/2 * w/2, d] at half depth beside it, for heads that training adds."""
         tokens, (height, width) = self._tokens(x, kinds, roles)
         rotation = layers.rotation(times, height, width, self.config.width // self.config.heads)
-        rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
+        kernels = kernels_for(tokens, self.config.heads)
+        if kernels is None:  # else angles stay float32
+            rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
         noise, index = self._noise(level)
         modulation = (self.noise_table(F.silu(noise).to(self.noise_table.weight.dtype)).unflatten(-1, (6, -1)), index)  # u 6 d
         words = self.text(text.to(tokens.dtype))  # b l d or b t l d
@@ -93,7 +96,11 @@ class Transformer(nn.Module):
         else:
             if reuse is not None:
                 reuse.keep(before, first, tokens)
-        tokens = layers.modulate(self.head_norm(tokens), (noise[:, None].expand(-1, 2, -1), index), self.head_modulation, 0, 1)
+        modulation = (noise[:, None].expand(-1, 2, -1), index)
+        if kernels is None:
+            tokens = layers.modulate(self.head_norm, tokens, modulation, self.head_modulation, 0, 1)
+        else:
+            tokens = kernels.norm(tokens, quick.rows_of(tokens, modulation, self.head_modulation), 1, 0)
         return unpatch(self.head(tokens), height, width), tapped
 
     def _tokens(self, x: Tensor, kinds: Tensor, roles: Tensor) -> tuple[Tensor, tuple[int, int]]:
