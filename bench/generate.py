@@ -44,7 +44,7 @@ def main() -> None:
         warm(engine, options.prompt, out)  # the first request warms caches up
         warms = [warm(engine, options.prompt, out) for _ in range(options.runs)]
     peak = gemm_peak()
-    print(f"cold  {statistics.median(seconds for seconds, _ in colds):6.2f} s   peak memory {max(memory for _, memory in colds):.2f} GB")
+    print(f"cold  {statistics.median(cost.wall for cost in colds):6.2f} s   peak memory {max(cost.memory for cost in colds):.2f} GB")
     print(f"warm  {statistics.median(warms):6.2f} s")
     print(f"matrix product beside it: {peak / 1e12:.2f} TFLOP/s")
 

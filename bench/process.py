@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
 
 
-def cold(command: list[str]) -> tuple[float, float]:
-    """Wall seconds of a whole command in a new process, and its peak resident memory in GB."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a whole command took: seconds by the clock, seconds of all cores, and the peak of its resident memory in GB."""
+
+    wall: float
+    cores: float
+    memory: float
+
+
+def cold(command: list[str]) -> Cost:
+    """The cost of a command in a new process, from a cold start; ends this one where it fails."""
     command = [sys.executable, "-m", *command]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -17,4 +27,5 @@ def cold(command: list[str]) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return time.perf_counter() - start, used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    memory = used.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    return Cost(wall=time.perf_counter() - start, cores=used.ru_utime + used.ru_stime, memory=memory)

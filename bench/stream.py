@@ -3,7 +3,7 @@
     python -m bench.stream [--seconds 60] [--spans 4,16,60] [--large 1920x1080] [--large-seconds 10] [--steps 5] [--model NAME|FOLDER]
 
 Each span is drawn in a process of its own; the long video and the large one are whole commands. At native size the painter only makes
-the frames in between. With ``--large-seconds 0`` the large one is left out.
+the frames in between. ``--seconds 0`` and ``--large-seconds 0`` leave one of them out. Seconds of all cores count what this process used.
 It knows nothing of how good a video is.
 """
 
@@ -67,7 +67,7 @@ def drawn(seconds: float, steps: int, model: str) -> dict[str, Any]:
     list(engine.generate(PROMPT, seconds=1.0, **wishes).stream())  # warm
     marks: list[float] = []
     held: list[float] = []
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
 
     def passing(frames: Iterator[Any]) -> Iterator[Any]:
         for number, frame in enumerate(frames):
@@ -82,7 +82,8 @@ def drawn(seconds: float, steps: int, model: str) -> dict[str, Any]:
         marks.append(time.perf_counter() - start)
 
     peak = watched(work)
-    return {"seconds": seconds, "first": marks[0], "whole": marks[-1], "marks": marks, "held": held, "peak": peak}
+    worked = time.process_time() - worked
+    return {"seconds": seconds, "first": marks[0], "whole": marks[-1], "cores": worked, "marks": marks, "held": held, "peak": peak}
 
 
 def apart(*arguments: str) -> dict[str, Any]:
@@ -104,30 +105,31 @@ def over_time(run: dict[str, Any]) -> str:
     return f"      seconds a second of video  {costs}\n      GB held                    {held}"
 
 
-def command(options: argparse.Namespace, seconds: float, size: str) -> tuple[float, float]:
-    """Wall seconds and peak memory of the whole command, from a cold start."""
+def command(options: argparse.Namespace, seconds: float, size: str) -> str:
+    """What a whole command costs from a cold start, in words."""
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--seconds", f"{seconds:g}", "--size", size, "--steps", str(options.steps), "--model", options.model, "--quiet"]
-        return cold(["misora", "generate", PROMPT, *flags, "--seed", "0", "--out", str(Path(folder) / "long.mp4")])
+        cost = cold(["misora", "generate", PROMPT, *flags, "--seed", "0", "--out", str(Path(folder) / "long.mp4")])
+    return f"{seconds:g} s at {size} from a cold start  {cost.wall:.1f} s ({cost.cores:.1f} s of all cores)   peak {cost.memory:.2f} GB"
 
 
 def report(options: argparse.Namespace) -> None:
-    """Measure and print every bar."""
-    shared = [str(options.steps), options.model]
-    spans = [apart(f"{span:g}", *shared) for span in options.spans]
+    """Measure and print every bar, each as soon as it is known."""
+    spans = []
+    for span in options.spans:
+        spans.append(run := apart(f"{span:g}", str(options.steps), options.model))
+        rate, cores = run["whole"] / run["seconds"], run["cores"] / run["seconds"]
+        print(f"{span:g} s, warm: {rate:.2f} s a second of video ({cores:.2f} s of all cores), peak {run['peak']:.2f} GB", flush=True)
     short, long = spans[0], spans[-1]
-    whole, _ = command(options, options.seconds, NATIVE)
-    print(f"{options.seconds:g} s at {NATIVE} from a cold start  {whole:.1f} s   bar: {options.seconds:g} s")
-    print(f"first frame, warm, of {long['seconds']:g} s  {long['first']:.2f} s   bar: 3 s")
+    rates, cores = ([run[kind] / run["seconds"] for run in spans] for kind in ("whole", "cores"))
+    print(f"most over least: {max(rates) / min(rates):.2f} ({max(cores) / min(cores):.2f} of all cores)   bar: 1.15")
     print(f"peak memory of {long['seconds']:g} s over {short['seconds']:g} s  {long['peak'] / short['peak']:.3f}   bar: 1.10")
-    rates = [run["whole"] / run["seconds"] for run in spans]
-    told = ", ".join(f"{run['seconds']:g} s {rate:.2f}" for run, rate in zip(spans, rates, strict=True))
-    print(f"cost of a second of video  {told}; most over least {max(rates) / min(rates):.2f}   bar: 1.15")
-    print(over_time(long))
+    print(f"first frame, warm, of {long['seconds']:g} s  {long['first']:.2f} s   bar: 3 s")
+    print(over_time(long), flush=True)
+    if options.seconds:
+        print(f"{command(options, options.seconds, NATIVE)}   bar: {options.seconds:g} s", flush=True)
     if options.large_seconds:
-        large, most = command(options, options.large_seconds, options.large)
-        bar = 9 * options.large_seconds
-        print(f"{options.large_seconds:g} s at {options.large}, painted, cold  {large:.1f} s   bar: {bar:g} s   peak {most:.2f} GB")
+        print(f"{command(options, options.large_seconds, options.large)}   bar: {9 * options.large_seconds:g} s", flush=True)
     print(f"matrix product beside it: {gemm_peak() / 1e12:.2f} TFLOP/s")
 
 

@@ -100,7 +100,7 @@ def loop(canvas: Canvas, again: Canvas | None = None) -> Canvas:
         last = dataclasses.replace(like(canvas, kinds), cards=canvas.cards[-1:].expand(len(kinds)))
         return dataclasses.replace(join(last, canvas), tied=tuple((i, i + count) for i in range(1, len(kinds))))
     again = again or taken(canvas, [0])
-    joined = join(canvas, dataclasses.replace(again, cards=canvas.cards[-1:]))
+    joined = join(canvas, dataclasses.replace(again, cards=canvas.cards[-1:].expand(len(again.kinds))))
     ends = ((0, len(canvas.kinds)),) if bool((again.level > 0).any()) else ()
     return dataclasses.replace(joined, tied=canvas.tied + ends)
 

@@ -22,6 +22,7 @@ from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 LOOKED_AT = 13  # native frames of a reference: one S and three G
 MIDST = GROUP // 2  # native frames of its first group that a ring begins behind: its frames flow better than its groups
+BEYOND = 2  # groups of a looped clip's beginning that are seen behind its end
 TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
 
 
@@ -63,11 +64,12 @@ def compose(request: Request, weights: Weights) -> Work:
 
 
 def _closed(canvas: Canvas, first: Part, request: Request, weights: Weights) -> Canvas:
-    """The canvas closed into a ring, on the clip's own first frame where that is given."""
+    """The canvas closed into a ring, on the clip's own beginning where that is given: what comes sees where it goes, and how fast."""
     if first.clip is None or bool((canvas.level[:, 0] > 0).any()):
         return fills.loop(canvas)
-    again = fills.given(encode(to_native(first.clip, request.native(), range(1)), "S", weights), "S")
-    return fills.loop(canvas, again)
+    kinds = "S" + "G" * min(BEYOND, (first.clip.native_frames() - 1) // GROUP)
+    seen = to_native(first.clip, request.native(), range(pixel_frames(kinds)))
+    return fills.loop(canvas, fills.given(encode(seen, kinds, weights), kinds))
 
 
 def _kept(role: Role, request: Request, weights: Weights) -> Role:
