@@ -16,7 +16,7 @@ from misora.flow.generate import PLAIN, Peek, Progress, Sampling, sample, turnin
 from misora.model.transformer import Transformer
 
 PAST = 4  # clean latent frames that the network still sees: 1.3 seconds
-AHEAD = 6  # latent frames behind those under way within which a given one is seen coming
+AHEAD = 12  # latent frames behind those under way within which a given one is seen coming: a last image is known from the start
 
 
 @torch.inference_mode()

@@ -73,14 +73,14 @@ def test_the_window_is_as_wide_for_a_minute_as_for_a_few_seconds(network: Transf
 
 
 def test_given_frames_and_references_are_seen_and_stay(network: Transformer) -> None:
-    canvas = fills.reference(fills.connect(_given("SG"), _given("SG"), "G" * 10), _given("S"))
+    canvas = fills.reference(fills.connect(_given("SG"), _given("SG"), "G" * 14), _given("S"))
     level = torch.ones(len(canvas.kinds))
     after = torch.where(torch.arange(len(level)) == 3, 0.5, level)
     assert sliding(canvas, level, after) == [0, 1, 2, 3]
     after = torch.where(torch.arange(len(level)) == 9, 0.5, level)
-    assert sliding(canvas, level, after) == [0, 5, 6, 7, 8, 9, 13, 14]
+    assert sliding(canvas, level, after) == [0, 5, 6, 7, 8, 9, 17, 18]
     made = _streamed(network, canvas, Sampling(steps=3, lag=1.0))
-    assert made.shape[2] == 14, "a reference is never shown"
+    assert made.shape[2] == 18, "a reference is never shown"
     assert torch.equal(made[:, :, :2], canvas.given[:, :, 1:3]) and torch.equal(made[:, :, -2:], canvas.given[:, :, -2:])
 
 
