@@ -23,8 +23,7 @@ def _sampling() -> None:
 @pytest.fixture
 def kernels() -> amx.Kernels:
     found = amx.kernels()
-    if found is None:
-        pytest.skip("this machine has no AMX or no compiler")
+    assert found, "tests/conftest.py leaves these laws out where there is no AMX or no compiler"
     return found
 
 
