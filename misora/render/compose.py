@@ -39,11 +39,7 @@ class Work:
 
 def compose(request: Request, weights: Weights) -> Work:
     """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
-    parts = tuple(_fit(part, request) for part in request.parts) or (Part(seconds=max(request.seconds, 1e-9)),)
-    rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
-    parts = tuple(_at_rate(part, rate) for part in parts)
-    if request.loop and parts[-1].given:
-        raise UsageError("A loop cannot end on a given clip; put a stretch to be invented after it.")
+    parts, rate = brought(request)
     roles = cast(parts, loop=request.loop)
     if len(roles) == 2 and roles[0].part.given and roles[1].part.clip is None:
         roles[0] = _kept(roles[0], request, weights)
@@ -61,6 +57,15 @@ def compose(request: Request, weights: Weights) -> Work:
         canvas = fills.reference(canvas, _reference(shown, request, weights))
     skip = pixel_frames(run_in) + MIDST if run_in else 0
     return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate, skip)), rate=rate, run_in=run_in)
+
+
+def brought(request: Request) -> tuple[tuple[Part, ...], float]:
+    """The parts of a request with their clips at the video's size and frame rate, and that rate. Raises UsageError."""
+    parts = tuple(_fit(part, request) for part in request.parts) or (Part(seconds=max(request.seconds, 1e-9)),)
+    rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
+    if request.loop and parts[-1].given:
+        raise UsageError("A loop cannot end on a given clip; put a stretch to be invented after it.")
+    return tuple(_at_rate(part, rate) for part in parts), rate
 
 
 def _closed(canvas: Canvas, first: Part, request: Request, weights: Weights) -> Canvas:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 
 import torch
 from torch import Tensor
 
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas, pixel_frames
-from misora.client.errors import UsageError
 from misora.model.wan_weights import WanWeights
-from misora.render.compose import Work
+from misora.render.compose import Work, brought
 from misora.render.cut import Shot
-from misora.render.footage import Footage, Notice, feathered, fitted
+from misora.render.footage import Footage, feathered
 from misora.render.parts import Part
-from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
+from misora.render.request import NATIVE_RATE, Request
 from misora.render.video import enlarge
 
 SEEN = 6  # G frames of a given clip that what is invented beside it can see, beside an S
@@ -28,11 +26,7 @@ SEEN = 6  # G frames of a given clip that what is invented beside it can see, be
 
 def lay_out(request: Request, weights: WanWeights) -> Work:
     """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
-    parts = request.parts or (Part(seconds=max(request.seconds, 1e-9)),)
-    rate = next((part.clip.rate for part in parts if part.clip and len(part.clip.frames) > 1), FRAME_RATE)
-    if request.loop and parts[-1].given:
-        raise UsageError("A loop cannot end on a given clip; put a stretch to be invented after it.")
-    parts = tuple(_at_rate(part, rate, request.delivered()) for part in parts)
+    parts, rate = brought(request)
     prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
     pieces, shots, clock = [], [], 0.0
     for i, part in enumerate(parts):
@@ -65,20 +59,6 @@ def drawn_size(request: Request, weights: WanWeights) -> tuple[int, int]:
     cell = 2 * weights.autoencoder.space
     height, width = request.delivered()
     return math.ceil(height / cell) * cell, math.ceil(width / cell) * cell
-
-
-def _at_rate(part: Part, rate: float, size: tuple[int, int]) -> Part:
-    """The part with its clip at the video's size and frame rate; an image lasts as long as one frame of the embedded weights."""
-    if part.clip is None:
-        return part
-    clip = fitted(part.clip, size)
-    if len(clip.frames) == 1:
-        clip = dataclasses.replace(clip, frames=clip.frames.expand(max(1, round(rate / NATIVE_RATE)), -1, -1, -1), rate=rate)
-    elif clip.rate != rate:
-        warnings.warn(f"{clip.name} has {clip.rate:g} frames per second; the video has {rate:g}.", Notice, stacklevel=2)
-        places = [min(int(k * clip.rate / rate), len(clip.frames) - 1) for k in range(round(clip.seconds * rate))]
-        clip = dataclasses.replace(clip, frames=clip.frames[places], rate=rate)
-    return dataclasses.replace(part, clip=clip)
 
 
 def _piece(

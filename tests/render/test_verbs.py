@@ -191,6 +191,8 @@ def test_a_one_card_storyboard_is_text_to_video(engine: Misora) -> None:
     told = engine.storyboard({"cards": [{"prompt": "a red ball", "seconds": 1}]}, size="112x64", **WISHES)
     plain = engine.generate("a red ball", seconds=1, size="112x64", **WISHES)
     assert torch.equal(frames_of(told), frames_of(plain))
+    canvas = compose(plain.request, engine.weights).canvas
+    assert (canvas.level == 1).all() and canvas.kinds == "SGGG" and not canvas.cards.any() and not canvas.tied, "which is all ones"
 
 
 def test_cards_rule_their_own_spans_and_compose(engine: Misora, tmp_path: Path) -> None:
