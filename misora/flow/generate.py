@@ -15,6 +15,7 @@ from misora.flow import path
 from misora.flow.guidance import Guidance, Predict
 from misora.flow.schedule import schedule
 from misora.flow.solvers import SOLVERS, nothing_yet, renew
+from misora.model.heard import Heard
 from misora.model.reuse import Reuse
 from misora.model.transformer import Transformer
 
@@ -86,6 +87,7 @@ def sample(
     yield x, levels[0]
     memory, ties = nothing_yet(how.solver, x), {b: a for a, b in canvas.tied}
     guidance, reuse = Guidance(scale=how.guidance, interval=how.interval, every=how.every), Reuse(how.cache) if how.cache else None
+    heard = Heard()
     for step in range(len(levels) - 1):
         seen = window(canvas, levels[step], levels[step + 1])
         if not seen:
@@ -93,7 +95,7 @@ def sample(
         part = taken(canvas, seen)
         level, after = (part.level * levels[step + i, seen][:, None, None] for i in (0, 1))  # b w h w
         words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
-        network = _network(transformer, part, reuse, tuple(seen))
+        network = _network(transformer, part, reuse, heard, tuple(seen))
         prediction = tie(guidance(network, x[:, :, seen], level, words, null_text, seen), part.tied)  # b c w h w
         velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
         if peek is not None:
@@ -159,13 +161,14 @@ def fresh_noise(like: Tensor, seed: int, step: int, frames: list[int]) -> Tensor
     return torch.stack([torch.stack([draw(i, frame) for frame in frames], 1) for i in range(len(like))]).to(like)  # b c t h w
 
 
-def _network(transformer: Transformer, canvas: Canvas, reuse: Reuse | None, seen: tuple[int, ...]) -> Predict:
+def _network(transformer: Transformer, canvas: Canvas, reuse: Reuse | None, heard: Heard, seen: tuple[int, ...]) -> Predict:
     if reuse is not None:
         reuse.about(seen)
 
     def predict(x: Tensor, level: Tensor, text: Tensor) -> Tensor:
         rows = len(x)  # b, or twice that under guidance
         kinds, times, roles = (part.expand(rows, -1) for part in (canvas.kind_indices(), canvas.times, canvas.roles))  # b t
-        return transformer(x, canvas.token_level(level), text, kinds, times, roles, reuse).to(x.dtype)  # type: ignore[no-any-return]
+        made: Tensor = transformer(x, canvas.token_level(level), text, kinds, times, roles, reuse, heard)  # b c t h w
+        return made.to(x.dtype)
 
     return predict

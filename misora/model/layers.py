@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from misora.model import quick
-from misora.model.amx import kernels_for
+from misora.model.amx import Packed, kernels_for
 from misora.model.linear import activated
 
 EPS = 1e-6
 PART = 512  # tokens that go through a feed-forward network at a time on a CPU
+Words = tuple[Tensor, Tensor]  # keys and values of a text, each b l heads head
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, each b n 1 head/2
 Modulation = tuple[Tensor, Tensor | None]  # one row of vectors per distinct noise level (u k d), and each token's row (b t p) or None
 
@@ -139,16 +140,17 @@ class CrossAttention(nn.Module):
         self.norm_k = RMSNorm(width)
         self.out = nn.Linear(width, width, bias=bias)
 
-    def forward(self, x: Tensor, text: Tensor) -> Tensor:
-        """``x`` [b, t, p, d] and ``text`` [b, l, d] or [b, t, l, d] to [b, t, p, d]."""
-        grouped = (0, 1) if text.ndim == 4 else (1, 2)  # frames beside clips, or the tokens of all frames in a row
-        return self._look(x.flatten(*grouped), text.flatten(0, -3)).view(x.shape)
+    def forward(self, x: Tensor, text: Tensor | Words) -> Tensor:
+        """``x`` [b, t, p, d] and ``text`` [b, l, d] or [b, t, l, d], or what ``hear`` made of it, to [b, t, p, d]."""
+        k, v = self.hear(text) if isinstance(text, Tensor) else text  # b l heads head, or b*t l heads head
+        tokens = x.flatten(1, 2) if len(k) == len(x) else x.flatten(0, 1)  # of all frames in a row, or frames beside clips
+        q = self.norm_q(self.q(tokens)).unflatten(-1, (self.heads, -1))  # b n heads head
+        return self.out(attend(q, k, v)).view(x.shape)  # type: ignore[no-any-return]
 
-    def _look(self, x: Tensor, text: Tensor) -> Tensor:
-        k, v = self.kv(text).chunk(2, dim=-1)  # b l d
-        q = self.norm_q(self.q(x)).unflatten(-1, (self.heads, -1))  # b n heads head
-        k = self.norm_k(k).unflatten(-1, (self.heads, -1))  # b l heads head
-        return self.out(attend(q, k, v.unflatten(-1, (self.heads, -1))))  # type: ignore[no-any-return]  # b n d
+    def hear(self, text: Tensor) -> Words:
+        """Keys and values of a text [b, l, d], or of the frames' own [b, t, l, d]."""
+        k, v = self.kv(text.flatten(0, -3)).chunk(2, dim=-1)  # b l d
+        return self.norm_k(k).unflatten(-1, (self.heads, -1)), v.unflatten(-1, (self.heads, -1))
 
 
 class FeedForward(nn.Module):
@@ -186,13 +188,19 @@ class Block(nn.Module):
         for last in (self.attention.out, self.cross.out, self.ffn.down):
             nn.init.zeros_(last.weight)
 
-    def forward(self, x: Tensor, modulation: Modulation, text: Tensor, rotation: Rotation) -> Tensor:
-        """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d]: tokens of the same shape."""
+    def forward(self, x: Tensor, modulation: Modulation, text: Tensor | Words | Packed, rotation: Rotation) -> Tensor:
+        """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d], or what ``hear`` made of it."""
         if (kernels := kernels_for(x, self.attention.heads)) is not None:
             return quick.block(self, x, modulation, text, rotation, kernels)
+        assert not isinstance(text, Packed)
         frames = x.shape[1:3]
         y = modulate(self.norm1, x, modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d
         x = add_gated(x, self.attention(y, rotation).unflatten(1, frames), modulation, self.modulation, 2)  # b t p d
         x = x + self.cross(self.norm2(x), text)  # b t p d
         y = modulate(self.norm3, x, modulation, self.modulation, 3, 4)  # b t p d
         return add_gated(x, self.ffn(y), modulation, self.modulation, 5)  # b t p d
+
+    def hear(self, text: Tensor) -> Words | Packed:
+        """What this block makes of a text whatever the tokens are; it serves at every step."""
+        kernels = kernels_for(text, self.attention.heads)
+        return self.cross.hear(text) if kernels is None else quick.words_of(self.cross, text, kernels)

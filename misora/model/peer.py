@@ -12,6 +12,7 @@ from torch import Tensor
 
 from misora.client.errors import MissingExtraError
 from misora.model import hub, wan_keys
+from misora.model.heard import Heard
 from misora.model.linear import reorder
 from misora.model.transformer import Transformer, TransformerConfig
 from misora.model.wan import EXACT, adopt
@@ -128,13 +129,13 @@ def lowered(network: Any, dtype: torch.dtype) -> Any:
     return network
 
 
-def call_ours(network: Transformer, given: Given) -> Tensor:
-    """One forward of ours."""
+def call_ours(network: Transformer, given: Given, heard: Heard | None = None) -> Tensor:
+    """One forward of ours; with ``heard`` as a later step of sampling makes it."""
     batch, frames = len(given.x), given.x.shape[2]
     marks = torch.zeros(batch, frames, dtype=torch.long, device=given.x.device)
     times = torch.arange(float(frames), device=given.x.device).expand(batch, -1)  # b t
     level = given.level[:, None].expand(-1, frames) if given.level.ndim == 1 else given.level[:, :, 0, 0]  # a frame's tokens share theirs
-    return network(given.x, level, given.text, marks, times, marks)  # type: ignore[no-any-return]
+    return network(given.x, level, given.text, marks, times, marks, None, heard)  # type: ignore[no-any-return]
 
 
 def call_theirs(network: Any, given: Given) -> Tensor:
@@ -161,8 +162,8 @@ class Match:
 
 def alone(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match:
     """Ours on random weights."""
-    network = readied(random(config, dtype).to(given.x.device))
-    return Match(networks=(network,), calls={"ours": lambda: call_ours(network, given)})
+    network, heard = readied(random(config, dtype).to(given.x.device)), Heard()
+    return Match(networks=(network,), calls={"ours": lambda: call_ours(network, given, heard)})
 
 
 def paired(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match:
@@ -174,5 +175,6 @@ def paired(config: TransformerConfig, dtype: torch.dtype, given: Given) -> Match
         wanted = call_theirs(network.to(device), given)
         ours = ours_of(network, config, dtype)
     network, ours = lowered(network, dtype).to(device), readied(ours.to(device))
-    calls = {"ours": lambda: call_ours(ours, given), "diffusers": lambda: call_theirs(network, given)}
+    heard = Heard()
+    calls = {"ours": lambda: call_ours(ours, given, heard), "diffusers": lambda: call_theirs(network, given)}
     return Match(networks=(ours, network), calls=calls, wanted=wanted)

@@ -13,10 +13,10 @@ from torch import Tensor
 from misora.model.amx import Kernels, Packed, Rows
 
 if TYPE_CHECKING:
-    from misora.model.layers import Block, CrossAttention, Modulation, Rotation, SelfAttention
+    from misora.model.layers import Block, CrossAttention, Modulation, Rotation, SelfAttention, Words
 
 
-def block(layer: Block, x: Tensor, modulation: Modulation, text: Tensor | Packed, rotation: Rotation, c: Kernels) -> Tensor:
+def block(layer: Block, x: Tensor, modulation: Modulation, text: Tensor | Words | Packed, rotation: Rotation, c: Kernels) -> Tensor:
     """As ``Block.forward``."""
     x, rows = x.contiguous(), rows_of(x, modulation, layer.modulation)  # b t p d
     y = _attention(layer.attention, c.norm(x, rows, 1, 0).flatten(1, 2), rotation, c)  # b n d
@@ -44,9 +44,10 @@ def _attention(layer: SelfAttention, x: Tensor, rotation: Rotation, c: Kernels) 
     return layer.out(c.attend(packed, packed))  # type: ignore[no-any-return]  # b n d
 
 
-def _cross(layer: CrossAttention, x: Tensor, text: Tensor | Packed, c: Kernels) -> Tensor:
+def _cross(layer: CrossAttention, x: Tensor, text: Tensor | Words | Packed, c: Kernels) -> Tensor:
     """Tokens [b, t, p, d] over the text."""
     words = words_of(layer, text, c) if isinstance(text, Tensor) else text
+    assert isinstance(words, Packed)
     q = layer.q(x).view(words.parts[0].shape[0], -1, x.shape[-1])  # b n d, or b*t p d where frames have texts of their own
     return layer.out(c.attend(c.pack_queries(q, layer.norm_q.weight.float(), layer.heads), words)).view(x.shape)  # type: ignore[no-any-return]
 

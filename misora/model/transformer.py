@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 
 from misora.model import layers, quick
 from misora.model.amx import kernels_for
+from misora.model.blocks import Blocks
+from misora.model.heard import Heard
 from misora.model.reuse import Reuse
 
 NOISE_FEATURES = 256
@@ -60,7 +63,15 @@ class Transformer(nn.Module):
         nn.init.zeros_(self.noise_table.bias)
 
     def forward(
-        self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor, reuse: Reuse | None = None
+        self,
+        x: Tensor,
+        level: Tensor,
+        text: Tensor,
+        kinds: Tensor,
+        times: Tensor,
+        roles: Tensor,
+        reuse: Reuse | None = None,
+        heard: Heard | None = None,
     ) -> Tensor:
         """Predict clean latents or velocity (``config.prediction``) for ``x`` [b, c, t, h, w] with even h and w.
 
@@ -70,11 +81,20 @@ class Transformer(nn.Module):
         clip, or each frame's own, [b, t, l, text_width].
         ``kinds`` [b, t]: 0 for S, 1 for G. ``times`` [b, t]: positions in latent frames. ``roles`` [b, t]: 1 for references.
         ``reuse``: what the blocks did in an earlier step, to be used again where it still holds, and kept where it does not.
+        ``heard``: what they made of the text in an earlier step.
         """
-        return self.forward_tapped(x, level, text, kinds, times, roles, reuse)[0]
+        return self.forward_tapped(x, level, text, kinds, times, roles, reuse, heard)[0]
 
     def forward_tapped(
-        self, x: Tensor, level: Tensor, text: Tensor, kinds: Tensor, times: Tensor, roles: Tensor, reuse: Reuse | None = None
+        self,
+        x: Tensor,
+        level: Tensor,
+        text: Tensor,
+        kinds: Tensor,
+        times: Tensor,
+        roles: Tensor,
+        reuse: Reuse | None = None,
+        heard: Heard | None = None,
     ) -> tuple[Tensor, Tensor]:
         """As ``forward``, and the tokens [b, t, h/2 * w/2, d] at half depth beside it, for heads that training adds."""
         tokens, (height, width) = self._tokens(x, kinds, roles)
@@ -84,11 +104,11 @@ class Transformer(nn.Module):
             rotation = (rotation[0].to(tokens.dtype), rotation[1].to(tokens.dtype))  # b n 1 head/2
         noise, index = self._noise(level)
         modulation = (self.noise_table(F.silu(noise).to(self.noise_table.weight.dtype)).unflatten(-1, (6, -1)), index)  # u 6 d
-        words = self.text(text.to(tokens.dtype))  # b l d or b t l d
+        words = self._words(text, tokens.dtype, heard)
         tapped = before = first = tokens
         for depth, block in enumerate(self.blocks):
             tapped = tokens if depth == self.config.depth // 2 else tapped
-            tokens = block(tokens, modulation, words, rotation)  # b t p d
+            tokens = block(tokens, modulation, words[depth], rotation)  # b t p d
             first = tokens if depth == 0 else first
             if depth == 0 and reuse is not None and (rest := reuse.recalled(before, first)) is not None:
                 tokens = first + rest
@@ -102,6 +122,17 @@ class Transformer(nn.Module):
         else:
             tokens = kernels.norm(tokens, quick.rows_of(tokens, modulation, self.head_modulation), 1, 0)
         return unpatch(self.head(tokens), height, width), tapped
+
+    def _words(self, text: Tensor, dtype: torch.dtype, heard: Heard | None) -> list[Any]:
+        """For each block the text [b, l, d] or [b, t, l, d], or what it once made of it where the blocks stay in memory."""
+        if heard is None or (isinstance(self.blocks, Blocks) and not len(self.blocks.held)):
+            return [self.text(text.to(dtype))] * len(self.blocks)
+
+        def hear() -> list[Any]:
+            words = self.text(text.to(dtype))
+            return [block.hear(words) for block in self.blocks]  # type: ignore[operator]
+
+        return heard.of(text, hear)
 
     def _tokens(self, x: Tensor, kinds: Tensor, roles: Tensor) -> tuple[Tensor, tuple[int, int]]:
         patches, height, width = patch(x.to(self.patch.weight.dtype))

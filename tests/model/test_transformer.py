@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from misora.model.heard import Heard
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer, patch, resample_grid, sine_grid, unpatch
 from tests.reference import transformer as reference
@@ -144,3 +145,18 @@ def test_sampling_computes_what_training_does(network: Transformer, inputs: dict
         sampled = network(**inputs)
     with torch.enable_grad():
         assert _distance(sampled, network(**inputs)) < 1e-5
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_was_heard_once_serves_at_every_step(network: Transformer, inputs: dict[str, Tensor], own: bool) -> None:
+    if own:
+        inputs["text"] = torch.randn(2, FRAMES, 5, 256, generator=torch.Generator().manual_seed(4))
+    heard = Heard()
+    with torch.no_grad():
+        first = network(**inputs)
+        assert torch.equal(network(**inputs, heard=heard), first)
+        inputs["x"], inputs["text"] = inputs["x"].flip(-1), inputs["text"].clone()
+        assert torch.equal(network(**inputs, heard=heard), network(**inputs))
+        inputs["text"] = inputs["text"].flip(-1)  # another text is heard anew
+        assert torch.equal(network(**inputs, heard=heard), network(**inputs))
+        assert len(heard.known) == 1

@@ -1,0 +1,111 @@
+"""A whole clip, prompt to pixels, on a small random Wan: ours and diffusers' pipeline in turn; it knows nothing of what is in the picture.
+
+    python -m bench.pipeline [--rounds 2] [--steps 4]
+
+Each run is a process of its own that reads the same folder, draws once to warm up and once on the clock, each time a new prompt. Prints
+both medians, their ratio, and the fullest moment of each process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bench.memory import SHAPES, most, write
+from misora.model.hub import extra
+from misora.model.weights import WanWeights, fast_dtype, open_weights
+from misora.render.request import Request
+
+SHAPE = SHAPES[1]
+FRAMES, GUIDANCE = SHAPE["frames"], 5.0
+PROMPTS = ("a red ball", "a ball a red")
+
+
+def ours(folder: str, steps: int) -> Callable[[str], None]:
+    """Draws a prompt's clip with Misora."""
+    from misora.render.wan import render_wan
+
+    weights = open_weights(folder)
+    assert isinstance(weights, WanWeights)
+    size, seconds = f"{SHAPE['w']}x{SHAPE['h']}", FRAMES / weights.rate
+
+    def draw(prompt: str) -> None:
+        request = Request(prompt=prompt, negative="ball", seconds=seconds, size=size, steps=steps, guidance=GUIDANCE, seed=1)
+        deque(render_wan(request, weights, lambda stage, done, of: None).native, maxlen=0)
+
+    return draw
+
+
+def theirs(folder: str, steps: int) -> Callable[[str], None]:
+    """Draws it with diffusers, transformer in bfloat16 where the processor multiplies in it."""
+    diffusers = extra("diffusers")
+    parts = {"tokenizer": extra("transformers").AutoTokenizer.from_pretrained(f"{folder}/tokenizer")}
+    parts["text_encoder"] = extra("transformers").UMT5EncoderModel.from_pretrained(f"{folder}/text_encoder", dtype=fast_dtype())
+    parts["vae"] = diffusers.AutoencoderKLWan.from_pretrained(f"{folder}/vae")
+    parts["transformer"] = diffusers.WanTransformer3DModel.from_pretrained(f"{folder}/transformer", torch_dtype=fast_dtype())
+    parts["scheduler"] = diffusers.UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    pipeline = diffusers.WanPipeline(**parts)
+    pipeline.set_progress_bar_config(disable=True)
+    sizes = {"height": SHAPE["h"], "width": SHAPE["w"], "num_frames": FRAMES, "num_inference_steps": steps}
+
+    def draw(prompt: str) -> None:
+        with torch.no_grad():
+            pipeline(prompt=prompt, negative_prompt="ball", guidance_scale=GUIDANCE, output_type="pt", **sizes)
+
+    return draw
+
+
+def child(who: str, folder: str, steps: int) -> None:
+    """One run; prints its seconds and the fullest moment in bytes."""
+    warnings.simplefilter("ignore")
+    draw = {"ours": ours, "diffusers": theirs}[who](folder, steps)
+    draw(PROMPTS[0])
+    started = time.perf_counter()
+    draw(PROMPTS[1])
+    print(json.dumps({"seconds": time.perf_counter() - started, "bytes": most()}))
+
+
+def measure(who: str, folder: Path, steps: int) -> dict[str, float]:
+    """A run in a process of its own."""
+    order = [sys.executable, "-m", "bench.pipeline", "--child", who, "--folder", str(folder / "model"), "--steps", str(steps)]
+    environment = {**os.environ, "HF_HOME": tempfile.mkdtemp(dir=folder), "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(order, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--child", choices=["ours", "diffusers"])
+    parser.add_argument("--folder")
+    options = parser.parse_args()
+    if options.child:
+        child(options.child, options.folder, options.steps)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write(SHAPE, Path(folder) / "model")
+        runs = [{who: measure(who, Path(folder), options.steps) for who in ("ours", "diffusers")} for _ in range(options.rounds)]
+    took = {who: statistics.median(run[who]["seconds"] for run in runs) for who in runs[0]}
+    for who, seconds in took.items():
+        print(f"{who:10} {seconds:6.2f} s   peak memory {max(run[who]['bytes'] for run in runs) / 1e9:.2f} GB")
+    print(f"ratio {took['diffusers'] / took['ours']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
