@@ -20,8 +20,9 @@ from misora.model.shards import verify_hashes
 from misora.model.wan import read_json
 from misora.model.wan_config import from_json
 
+CONFIGS = ("transformer/config.json", "config.json")  # in diffusers' layout, in the original one
 NETWORKS = ("transformer", "vae", "text_encoder")
-PATTERNS = ["*.json", "*.safetensors", "tokenizer/*", "LICENSE*"]  # never a pickle
+PATTERNS = ["*.json", "*.safetensors", "tokenizer/*", "google/umt5-xxl/*", "LICENSE*"]  # never a pickle
 ROOM = 2**30  # bytes that stay free on the disk
 
 
@@ -99,16 +100,22 @@ def pull(model: str) -> Path:
             needs = f"needs {(missing + ROOM) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free in {cache()}"
             raise CheckpointError(f"{model} {needs}; make room, or set HF_HOME to a folder on a larger disk.")
         folder = Path(hub.snapshot_download(repository, allow_patterns=PATTERNS, cache_dir=cache()))
-    for network in NETWORKS:
-        if (folder / network).is_dir():
-            verify_hashes(folder / network)
+    for network in [folder / name for name in NETWORKS if (folder / name).is_dir()] or [folder]:
+        verify_hashes(network)
     return folder
 
 
 def check_family(repository: str) -> None:
-    """Fetch no more than the configuration, and refuse what is not of the family before anything large comes. Raises CheckpointError."""
-    path = Path(library().hf_hub_download(repository, "transformer/config.json", cache_dir=cache()))
-    from_json(read_json(path), repository)
+    """Fetch no more than the configuration, and refuse what is not of the family before anything large comes. Raises CheckpointError.
+
+    In diffusers' layout it lies beside the transformer, in the original one beside everything.
+    """
+    hub = library()
+    try:
+        path = hub.hf_hub_download(repository, CONFIGS[0], cache_dir=cache())
+    except hub.errors.RemoteEntryNotFoundError:
+        path = hub.hf_hub_download(repository, CONFIGS[1], cache_dir=cache())
+    from_json(read_json(Path(path)), repository)
 
 
 def licence(model: str) -> str:
@@ -127,8 +134,8 @@ def kept() -> list[Kept]:
         found = []
         for repository in sorted(_scan(), key=lambda repository: repository.repo_id):
             for revision in repository.revisions:
-                told = revision.snapshot_path / "transformer" / "config.json"
-                if repository.repo_type == "model" and told.is_file() and "Wan" in str(read_json(told).get("_class_name")):
+                told = next((path for name in CONFIGS if (path := revision.snapshot_path / name).is_file()), None)
+                if repository.repo_type == "model" and told and "Wan" in str(read_json(told).get("_class_name")):
                     found.append(Kept(repository=repository.repo_id, folder=revision.snapshot_path, bytes=revision.size_on_disk))
         return found
     return []
@@ -183,7 +190,7 @@ def explained(hub: Any, model: str) -> Iterator[None]:
         raise CheckpointError(f"The hub has no public model {model}; check its name, or set HF_TOKEN if it is private.") from error
     except errors.RemoteEntryNotFoundError as error:
         raise CheckpointError(
-            f"{model} is not in diffusers' layout (it has no transformer/config.json); give the id of one that is."
+            f"{model} has neither diffusers' layout nor the original one (no config.json); give the id of a model that has."
         ) from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
         raise CheckpointError(

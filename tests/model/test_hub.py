@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import types
 from pathlib import Path
 
@@ -92,7 +94,7 @@ def _raising(name: str) -> object:
     [
         ("GatedRepoError", "accept them on its page, then set HF_TOKEN to your token and pull again"),
         ("RepositoryNotFoundError", "no public model someone/wan; check its name, or set HF_TOKEN"),
-        ("RemoteEntryNotFoundError", "not in diffusers' layout"),
+        ("RemoteEntryNotFoundError", "neither diffusers' layout nor the original one"),
         ("HfHubHTTPError", "pull again, it goes on where it stopped"),
     ],
 )
@@ -124,6 +126,26 @@ def test_another_family_is_refused_before_anything_large_comes(cache: Path, monk
         CheckpointError, match="holds HunyuanVideoTransformer3DModel, which Misora does not run; give weights of Wan 2.1 and 2.2"
     ):
         hub.pull("someone/hunyuan")
+
+
+def test_an_id_in_the_original_layout_is_of_the_family_too(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _downloaded(cache, "someone/original")
+    shutil.rmtree(folder / "transformer")
+    wan.save(wan.transformer(), folder, "original")
+    told = {"_class_name": "WanModel", "model_type": "t2v", "dim": 52, "ffn_dim": 72, "num_heads": 2, "num_layers": 2}
+    (folder / "config.json").write_text(json.dumps(told | {"in_dim": 6, "out_dim": 6, "text_dim": 20}), "utf-8")
+
+    def fetch(repository: str, name: str, **kwargs: object) -> str:
+        return str(folder / name) if (folder / name).is_file() else _raising("RemoteEntryNotFoundError")()  # type: ignore[operator]
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, dry_run=False, **kwargs: [] if dry_run else str(folder))
+    assert hub.pull("someone/original") == folder
+    assert [kept.repository for kept in hub.kept()] == ["someone/original"]
+    assert main(["models", "show", "someone/original"]) == 0
+    assert "Wan, 52 wide, 2 layers, 2 heads, 6 latent channels" in capsys.readouterr().out
 
 
 def test_a_whole_pipeline_of_another_family_is_named(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
