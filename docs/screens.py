@@ -61,7 +61,7 @@ seconds_per_month = 3600
 priority = 1
 """
 PHONE = ("signin", "make", "library", "watch", "storyboard")
-README = {"studio-make": "make-en-light", "studio-film": "watch-en-dark", "studio-library": "library-ja-light"}
+README = {"studio-make": "make-en-light", "studio-library": "library-en-light", "studio-board": "storyboard-ja-dark"}
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
 
 

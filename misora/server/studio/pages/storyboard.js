@@ -73,7 +73,7 @@ export async function show(main, { go }) {
     return box;
   }
 
-  const times = () => list.querySelectorAll(".card-time").forEach((each, place) => { each.textContent = `${board.cards[place].from} – ${board.cards[place].to} s`; });
+  const times = () => list.querySelectorAll(".card-time").forEach((each, place) => { each.textContent = t("span.seconds", { n: `${board.cards[place].from} – ${board.cards[place].to}` }); });
 
   function draw() {
     drawTrack();
