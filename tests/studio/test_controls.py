@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 WISH = {"prompt": "a red ball bounces on a wooden floor", "seed": "7", "steps": "1"}
-SAME = 3.0  # grey levels between two films of one seed: the watermark and the codec
+SAME = 2.8  # grey levels between two films of one seed: 2.1 by the watermark and the codec; the least of another one is 3.7
 
 
 class Maker:
@@ -63,7 +63,7 @@ def maker(browser: Browser, shop: Shop) -> Iterator[Maker]:
 
 def other(plain: Tensor, made: Tensor) -> bool:
     """Whether it is another film."""
-    return apart(plain, made) > 2 * SAME
+    return apart(plain, made) > SAME
 
 
 Move, Law = Callable[[Any], Any], Callable[[Tensor, Tensor], bool]
@@ -89,7 +89,7 @@ CONTROLS: dict[str, tuple[Move, Law]] = {
     ),
     "loop": (
         lambda page: (page.check("text=Loop without an end"), page.fill("label:text-is('Steps') + input", "5")),  # one step does not flow
-        lambda plain, made: float(steps(made)[-1]) <= float(steps(made)[:-1].max()) and len(made) == len(plain),
+        lambda plain, made: float(steps(made)[-1]) < float(steps(plain)[-1]) and len(made) == len(plain),
     ),
 }
 
