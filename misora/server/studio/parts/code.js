@@ -52,6 +52,6 @@ export function showCode(video) {
     let now = "sdk";
     const turn = (kind) => { now = kind; fill(text, written[kind]); };
     turn(now);
-    return [choices(t("code.as"), [["sdk", "openai SDK"], ["curl", "curl"], ["cli", "misora"]], now, turn), text, button(t("code.copy"), () => copy(written[now], text), { kind: "main", glyph: "code" })];
+    return [choices(t("code.as"), [["sdk", "openai SDK"], ["curl", "curl"], ["cli", "misora"]].map(([kind, name]) => [kind, h("span", { translate: "no" }, name)]), now, turn), text, button(t("code.copy"), () => copy(written[now], text), { kind: "main", glyph: "code" })];
   }, { class: "wide" });
 }
