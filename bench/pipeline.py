@@ -20,8 +20,10 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from bench.memory import SHAPES, most, write
 from misora.model.hub import extra
@@ -54,7 +56,7 @@ def theirs(folder: str, steps: int) -> Callable[[str], None]:
     parts = {"tokenizer": extra("transformers").AutoTokenizer.from_pretrained(f"{folder}/tokenizer")}
     parts["text_encoder"] = extra("transformers").UMT5EncoderModel.from_pretrained(f"{folder}/text_encoder", dtype=fast_dtype())
     parts["vae"] = diffusers.AutoencoderKLWan.from_pretrained(f"{folder}/vae")
-    parts["transformer"] = diffusers.WanTransformer3DModel.from_pretrained(f"{folder}/transformer", torch_dtype=fast_dtype())
+    parts["transformer"] = _transformer(diffusers, Path(folder) / "transformer")
     parts["scheduler"] = diffusers.UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
     pipeline = diffusers.WanPipeline(**parts)
     pipeline.set_progress_bar_config(disable=True)
@@ -65,6 +67,21 @@ def theirs(folder: str, steps: int) -> Callable[[str], None]:
             pipeline(prompt=prompt, negative_prompt="ball", guidance_scale=GUIDANCE, output_type="pt", **sizes)
 
     return draw
+
+
+def _transformer(diffusers: Any, folder: Path) -> Any:
+    """As its own loader makes it with accelerate installed: bfloat16 as it lies in the files, its exact parts in float32."""
+    with torch.device("meta"):
+        network = diffusers.WanTransformer3DModel.from_config(diffusers.WanTransformer3DModel.load_config(folder))
+        ropes = diffusers.models.transformers.transformer_wan.WanRotaryPosEmbed
+    config = network.config
+    network.rope = ropes(config.attention_head_dim, config.patch_size, config.rope_max_seq_len)
+    state = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+    network.load_state_dict(state, assign=True)
+    for name, weight in network.named_parameters():
+        exact = any(word in name for word in network._keep_in_fp32_modules)
+        weight.data = weight.data.to(torch.float32 if exact else fast_dtype())
+    return network.eval()
 
 
 def child(who: str, folder: str, steps: int) -> None:
