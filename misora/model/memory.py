@@ -84,7 +84,7 @@ def plan(weights: WanWeights, work: Work, *, limit: float | None = None, cost: C
         blocks = cost.block * (depth if whole else 3)
         for tile, apart in ((64, False), (32, True)):
             decoding = _decoding(weights, work, cost, tile, apart=apart) + (blocks if whole else 0)
-            needs = max(reading + (held if whole else 0), blocks + drawing, decoding)
+            needs = max(reading + (held if whole else 0), blocks + drawing + (_heard(weights, work) if whole else 0), decoding)
             best = best or needs
             if needs <= free:
                 slower = (
@@ -142,6 +142,12 @@ def _decoding(weights: WanWeights, work: Work, cost: Cost, tile: int, *, apart: 
     kept = tiled if apart else cells * (1.0 if cells == tiled else 1.3)  # overlaps are kept twice
     store = 2 * frame * 4 * work.frames if apart else 0
     return tiled * cost.cell + kept * cost.cached + store + 4 * frame * 4 * 2 + FILE * frame / 2 + ENCODER
+
+
+def _heard(weights: WanWeights, work: Work) -> float:
+    """Keys and values of the texts in all blocks, see ``heard``."""
+    config = weights.transformer.config
+    return 2.0 * work.batch * TEXT * config.width * config.depth * weights.dtype.itemsize
 
 
 def _latents(weights: WanWeights, work: Work) -> float:
