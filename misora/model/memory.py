@@ -17,6 +17,7 @@ from misora.client.errors import GenerationError
 from misora.model.footprint import peak
 from misora.model.layers import PART
 from misora.model.linear import Reordered
+from misora.model.wan_pixels import windows
 from misora.model.wan_weights import WanWeights
 
 TOKENS = 2 * PART  # that a block is tried on
@@ -139,9 +140,10 @@ def _decoding(weights: WanWeights, work: Work, cost: Cost, tile: int, *, apart: 
     cells = work.height * work.width
     tiled = min(work.height, tile) * min(work.width, tile)
     frame = 3 * cells * space**2  # numbers
-    kept = tiled if apart else cells * (1.0 if cells == tiled else 1.3)  # overlaps are kept twice
+    rows, columns = (sum(end - start for start, end in windows(side, tile)) for side in (work.height, work.width))
+    kept = tiled if apart else rows * columns  # overlaps are kept twice
     store = 2 * frame * 4 * work.frames if apart else 0
-    return tiled * cost.cell + kept * cost.cached + store + 4 * frame * 4 * 2 + FILE * frame / 2 + ENCODER
+    return tiled * cost.cell + kept * cost.cached + store + 4 * frame * 4 * 2 + min(FILE, 4 * work.frames) * frame / 2 + ENCODER
 
 
 def _heard(weights: WanWeights, work: Work) -> float:
