@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -115,7 +116,7 @@ def _falls(part: _Part, act: Act) -> bool:
 def _bounces(part: _Part, act: Act) -> bool:
     height = part.positions[:, act.actor, 2]
     lows = np.flatnonzero((height[1:-1] <= height[:-2]) & (height[1:-1] < height[2:])) + 1
-    rebounds = [height[a:b].max() - height[a] for a, b in zip(lows, [*lows[1:], len(height)], strict=True)]
+    rebounds = [height[a:b].max() - height[a] for a, b in itertools.pairwise([*lows, len(height)])]
     clear = sum(rebound > 0.12 for rebound in rebounds)
     return bool(clear >= (2 if part.seconds > 2.0 else 1) and np.abs(part.moved(act.actor)[:, :2]).max() < 0.8) and part.in_view(act.actor)
 

@@ -70,6 +70,12 @@ def test_a_mirrored_sentence_is_not_true_of_the_clip() -> None:
     assert len(false_claims(lie, 12.0, 11 / 6)) == 2
 
 
+def test_a_bounce_that_is_cut_off_before_the_floor_is_not_one() -> None:
+    _, truth = make_shot(scene(Act(verb="bounce", actor=0), BALL), 0, Picture(seconds=2.0))
+    begun = dataclasses.replace(truth, **{name: getattr(truth, name)[:3] for name in ("positions", "orientations", "camera")})
+    assert false_claims(begun, 12.0, 11 / 6) == ["card 0: bounce 0"]
+
+
 def test_what_is_never_named_does_not_move_and_is_not_moved() -> None:
     _, truth = make_shot(scene(Act(verb="collide", actor=0, direction="left", target=1), BALL, CUBE), 0, Picture(seconds=2.0))
     met = truth.contacts[(truth.contacts[:, 1:] == (1, 0)).all(axis=1), 0].min()
