@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from misora.client.errors import CheckpointError
-from misora.model import amx, checkpoint
+from misora.model import amx, checkpoint, heap
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
 from misora.model.linear import reorder
 from misora.model.painter import Painter, PainterConfig
@@ -58,6 +58,7 @@ def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | No
 
     For Wan alone: LoRA files and how strongly each works, and ``how`` they are loaded.
     """
+    heap.share()
     amx.prepare()
     if is_open(model):
         return load_wan(model, dataclasses.replace(how, loras=loras or {}))
