@@ -109,6 +109,7 @@ def test_from_a_sentence_to_a_film_through_a_killed_server(browser: Browser, ser
     page.fill(".compose textarea", "a red ball bounces on a wooden floor")
     page.click(".more summary")
     page.fill("label:text-is('Seed') + input", "7")
+    page.fill("label:text-is('Steps') + input", "30")  # long enough to be watched
     page.press(".compose textarea", "Control+Enter")
     page.wait_for_selector(".preview:not([hidden])")
     server.end(signal.SIGKILL)
