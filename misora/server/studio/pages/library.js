@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { choices, debounced, fill, h, iconButton } from "../dom.js";
 import { number, t, trouble } from "../i18n.js";
 import { latest } from "../live.js";
-import { card } from "../parts/clip.js";
+import { card, discard } from "../parts/clip.js";
 import { leaving, removed } from "../parts/remove.js";
 import { hear } from "../state.js";
 import { busy } from "../toast.js";
@@ -46,7 +46,7 @@ export async function show(main, { go }) {
     return fetchMore();
   }
 
-  const clear = () => { shown.forEach((each) => each.remove()); shown.clear(); };
+  const clear = () => { shown.forEach(discard); shown.clear(); };
 
   function layout() {
     const width = grid.clientWidth || 1;
@@ -67,7 +67,7 @@ export async function show(main, { go }) {
   function paint() {
     const top = Math.max(0, -grid.getBoundingClientRect().top), first = Math.max(0, Math.floor(top / rowHeight) - SPARE) * columns;
     const last = Math.min(items.length, (Math.ceil((top + innerHeight) / rowHeight) + SPARE) * columns);
-    for (const [place, element] of shown) if (place < first || place >= last) { element.remove(); shown.delete(place); }
+    for (const [place, element] of shown) if (place < first || place >= last) { discard(element); shown.delete(place); }
     for (let place = first; place < last; place += 1) if (!shown.has(place)) put(place);
     if (last >= items.length - columns && more) fetchMore();
   }

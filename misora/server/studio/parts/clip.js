@@ -32,6 +32,12 @@ export function picture(video, { open = false } = {}) {
   return frame;
 }
 
+/** Take a card away, and the request for its picture with it: one that still loads would keep the whole card alive. */
+export function discard(element) {
+  element.querySelectorAll("img").forEach((image) => image.removeAttribute("src"));
+  element.remove();
+}
+
 function hover(frame, id, file) {
   const sheet = h("div", { class: "sheet" });
   let timer = 0, film = null;
