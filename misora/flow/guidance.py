@@ -10,14 +10,10 @@ from torch import Tensor
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, levels, text -> prediction
 
 
-def guided(predict: Predict, x: Tensor, level: Tensor, text: Tensor, null_text: Tensor, scale: float) -> Tensor:
-    """The prediction under ``text`` pushed ``scale`` times away from the one under ``null_text``, both in one batch."""
-    return Guidance(scale=scale)(predict, x, level, text, null_text)
-
-
 class Guidance:
-    """Guidance over the steps of one clip, inside ``interval`` of noise levels only (arXiv:2404.07724).
+    """The prediction under a text, ``scale`` times as far from the one under the negative text as it is.
 
+    For the steps of one clip, and inside ``interval`` of noise levels only (arXiv:2404.07724).
     The negative text is asked only every ``every`` steps: in between, the last difference that it made still serves.
     """
 

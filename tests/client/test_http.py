@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from misora.client.http import AsyncClient, Client
 from sora_api import ApiException, SoraClient, size_of
 from tests.server.shop import FILM, Shop
 from tests.tree import ROOT
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server for all tests of this file."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misora.flow import path
-from misora.flow.guidance import guided, scale_at
+from misora.flow.guidance import Guidance, scale_at
 from misora.flow.schedule import schedule
 from misora.flow.solvers import SOLVERS, adams, euler, nothing_yet, renew
 
@@ -126,5 +126,5 @@ def test_guidance_goes_on_from_unwanted_through_wanted() -> None:
 
     x, level = _pair()[0], torch.ones(2, 3)
     text, null = torch.ones(2, 5, 8), torch.zeros(1, 5, 8)
-    assert torch.equal(guided(predict, x, level, text, null, 1.0), x + 1)
-    assert torch.allclose(guided(predict, x, level, text, null, 3.0), x + 3)
+    assert torch.equal(Guidance(scale=1.0)(predict, x, level, text, null), x + 1)
+    assert torch.allclose(Guidance(scale=3.0)(predict, x, level, text, null), x + 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
@@ -19,20 +18,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:Deprec
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server for all tests of this file."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(shop: Shop) -> Iterator[openai.OpenAI]:
-    """The SDK, strict about every answer."""
-    with openai.OpenAI(base_url=f"{shop.url}/v1", api_key=shop.key.secret, max_retries=0, _strict_response_validation=True) as made:
-        yield made
 
 
 def batch_of(client: openai.OpenAI, *bodies: dict[str, object]) -> openai.types.Batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,7 @@ from misora.trust.policy import PolicyConfig
 from tests.server.shop import Shop, new_key
 from tests.server.test_content import ask, finished
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server, with a plan that wants everything checked."""
-    with Shop(tmp_path_factory.mktemp("shop"), plans=Plans({"checked": Plan(require_check=True)})) as made:
-        yield made
+PLANS = Plans({"checked": Plan(require_check=True)})
 
 
 @pytest.fixture(scope="module")

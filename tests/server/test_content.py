@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,15 +15,9 @@ from misora.server.api import content
 from misora.server.queue import jobs
 from tests.server.shop import FILM, Shop, new_key
 
+PLANS = Plans({"tight": Plan(requests_per_minute=2, concurrency=1), "reviewed": Plan(review=True)})
+
 Answer = tuple[int, dict[str, str], bytes]
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server for all tests of this file, with a plan that limits."""
-    plans = Plans({"tight": Plan(requests_per_minute=2, concurrency=1), "reviewed": Plan(review=True)})
-    with Shop(tmp_path_factory.mktemp("shop"), plans=plans) as made:
-        yield made
 
 
 def ask(shop: Shop, method: str, path: str, body: object = None, secret: str | None = None, **headers: str) -> Answer:

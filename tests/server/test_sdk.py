@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
@@ -14,20 +13,6 @@ from tests.server.shop import FILM, Shop
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")  # it is served on here
 KEYS = {"id", "object", "created_at", "status", "completed_at", "error", "expires_at", "model", "progress", "prompt"}
 KEYS |= {"remixed_from_video_id", "seconds", "size"}
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server for all tests of this file."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(shop: Shop) -> Iterator[openai.OpenAI]:
-    """The SDK, strict about every answer."""
-    with openai.OpenAI(base_url=f"{shop.url}/v1", api_key=shop.key.secret, max_retries=0, _strict_response_validation=True) as made:
-        yield made
 
 
 def made(client: openai.OpenAI, prompt: str = "a red ball", **given: object) -> openai.types.Video:

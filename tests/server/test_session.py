@@ -7,7 +7,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,12 +16,7 @@ from misora.server.api.session import COOKIE, TOKEN
 from tests.server.shop import Shop, new_key
 from tests.server.test_content import finished
 
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server."""
-    with Shop(tmp_path_factory.mktemp("shop"), plans=Plans({"tight": Plan(requests_per_minute=2)})) as made:
-        yield made
+PLANS = Plans({"tight": Plan(requests_per_minute=2)})
 
 
 def ask(shop: Shop, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,9 @@ from misora.server.working import Progress
 from tests.server.shop import FILM, Shop, new_key, quick
 from tests.server.test_content import ask, finished
 
+PLANS = Plans({"reviewed": Plan(review=True)})
+
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server, with an operator's key at hand."""
-    plans = Plans({"reviewed": Plan(review=True)})
-    with Shop(tmp_path_factory.mktemp("shop"), plans=plans) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

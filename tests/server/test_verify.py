@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from tests.server.shop import Shop, new_key
 from tests.server.test_content import ask, finished
 
 NOTHING = {"signed": False, "made_here": True, "watermark": True, "job": "", "prompt_sha256": ""}
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One server for all tests of this file."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
 
 
 def send(shop: Shop, data: bytes, secret: str | None = None, path: str = "/v1/verify") -> tuple[int, dict[str, Any]]:

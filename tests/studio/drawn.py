@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,10 @@ from misora.server.queue.job import Job
 from misora.server.rendering import Renderer
 from misora.server.working import Progress
 from tests.server.shop import Shop
+from tests.studio.conftest import Visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 class Drawn:
@@ -29,6 +34,25 @@ class Drawn:
         """Write the files of a job."""
         self.jobs.append(job)
         return self.renderer(dataclasses.replace(job, request={"steps": self.steps} | job.request), folder, progress)
+
+
+class Guest:
+    """Somebody signed in at a server whose films the embedded weights draw."""
+
+    def __init__(self, browser: Browser, shop: Shop) -> None:
+        self.shop, self.visitor = shop, Visitor(browser, shop.url)
+        shop.render = self.drawn = Drawn(shop)
+        self.page = self.visitor.signed_in(shop.key.secret)
+        self.page.set_default_timeout(180_000)
+
+    def film(self, press: Callable[[], None]) -> tuple[Job, Tensor]:
+        """Press, and wait for the film; its job and its frames."""
+        before = len(self.drawn.jobs)
+        press()
+        self.page.wait_for_url("**/watch/*")
+        self.page.wait_for_selector(".watch .stage > video")
+        job = self.drawn.jobs[before]
+        return job, decoded(self.shop, job)
 
 
 def decoded(shop: Shop, job: Job) -> Tensor:

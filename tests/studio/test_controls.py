@@ -15,8 +15,7 @@ from misora.media.write import write_image
 from misora.server.queue import jobs
 from misora.server.queue.job import Job
 from tests.server.shop import Shop
-from tests.studio.conftest import Visitor
-from tests.studio.drawn import Drawn, apart, decoded, steps
+from tests.studio.drawn import Guest, apart, decoded, steps
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -26,13 +25,11 @@ WISH = {"prompt": "a red ball bounces on a wooden floor", "seed": "7", "steps": 
 SAME = 2.8  # grey levels between two films of one seed: 2.1 by the watermark and the codec; the least of another one is 3.7
 
 
-class Maker:
-    """Somebody at the first page, who moves one control at a time."""
+class Maker(Guest):
+    """At the first page, moving one control at a time."""
 
-    def __init__(self, visitor: Visitor, shop: Shop, drawn: Drawn) -> None:
-        self.shop, self.drawn = shop, drawn
-        self.page = visitor.signed_in(shop.key.secret)
-        self.page.set_default_timeout(180_000)
+    def __init__(self, browser: Browser, shop: Shop) -> None:
+        super().__init__(browser, shop)
         self.plain = self.make(lambda page: None)
 
     def open(self) -> Any:
@@ -45,21 +42,16 @@ class Maker:
 
     def make(self, move: Callable[[Any], Any]) -> tuple[Job, Tensor]:
         """Move a control, make the film; its job and its decoded frames."""
-        page, before = self.open(), len(self.drawn.jobs)
-        move(page)
-        page.press(".compose textarea", "Control+Enter")
-        page.wait_for_selector(".watch .stage > video")
-        job = self.drawn.jobs[before]
-        return job, decoded(self.shop, job)
+        move(self.open())
+        return self.film(lambda: self.page.press(".compose textarea", "Control+Enter"))
 
 
 @pytest.fixture(scope="module")
 def maker(browser: Browser, shop: Shop) -> Iterator[Maker]:
     """Somebody who has made one film already."""
-    shop.render = drawn = Drawn(shop)
-    visitor = Visitor(browser, shop.url)
-    yield Maker(visitor, shop, drawn)
-    visitor.close()
+    made = Maker(browser, shop)
+    yield made
+    made.visitor.close()
 
 
 def other(plain: Tensor, made: Tensor) -> bool:

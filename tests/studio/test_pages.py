@@ -16,13 +16,6 @@ LINES, FIRST_LOAD = 300, 150_000
 USED = re.compile(r'\bt\("([\w.\- ]+)"')
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A server."""
-    with Shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made  # type: ignore[misc]
-
-
 def get(shop: Shop, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """One request without a key."""
     connection = http.client.HTTPConnection(shop.url.removeprefix("http://"), timeout=20)

@@ -13,8 +13,7 @@ from misora.server.queue import cast, jobs
 from misora.server.queue.job import Job
 from tests.server.shop import Shop
 from tests.server.test_content import ask
-from tests.studio.conftest import Visitor
-from tests.studio.drawn import Drawn, apart, decoded, steps
+from tests.studio.drawn import Guest, apart, decoded, steps
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -25,17 +24,15 @@ SAME = 4.0  # grey levels between frames that were kept: the watermark and the c
 SCENE = {"prompt": "a red ball bounces on a wooden floor", "size": "176x96", "seconds": "4"}
 
 
-class Editor:
-    """Somebody with two small clips, at the editor."""
+class Editor(Guest):
+    """With two small clips, at the editor."""
 
-    def __init__(self, visitor: Visitor, shop: Shop, drawn: Drawn) -> None:
-        self.shop, self.drawn, self.visitor = shop, drawn, visitor
-        drawn.steps = 5
+    def __init__(self, browser: Browser, shop: Shop) -> None:
+        super().__init__(browser, shop)
+        self.drawn.steps = 5
         self.name, self.other = (self._drawn(seed) for seed in (7, 8))
-        drawn.steps = 1
-        self.clip, self.second = (decoded(shop, job) for job in drawn.jobs)
-        self.page = visitor.signed_in(shop.key.secret)
-        self.page.set_default_timeout(180_000)
+        self.drawn.steps = 1
+        self.clip, self.second = (decoded(shop, job) for job in self.drawn.jobs)
 
     def _drawn(self, seed: int) -> str:
         name = json.loads(ask(self.shop, "POST", "/v1/videos", SCENE | {"seed": seed})[2])["id"]
@@ -52,21 +49,15 @@ class Editor:
 
     def made(self, page: Any, press: str = ".edit-form footer .button.main") -> tuple[Job, Tensor]:
         """Press the button and wait for the film; its job and its frames."""
-        before = len(self.drawn.jobs)
-        page.click(press)
-        page.wait_for_url("**/watch/*")
-        page.wait_for_selector(".watch .stage > video")
-        job = self.drawn.jobs[before]
-        return job, decoded(self.shop, job)
+        return self.film(lambda: page.click(press))
 
 
 @pytest.fixture(scope="module")
 def editor(browser: Browser, shop: Shop) -> Iterator[Editor]:
     """Somebody who has two clips."""
-    shop.render = drawn = Drawn(shop)
-    visitor = Visitor(browser, shop.url)
-    yield Editor(visitor, shop, drawn)
-    visitor.close()
+    made = Editor(browser, shop)
+    yield made
+    made.visitor.close()
 
 
 def slide(page: Any, handle: str, times: int, key: str = "ArrowRight") -> None:
