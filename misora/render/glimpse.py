@@ -16,7 +16,7 @@ from misora.canvas.canvas import Canvas
 from misora.model.brush import to_bytes
 from misora.model.weights import WanWeights, Weights
 
-GAP = 0.5  # seconds between two pictures
+GAP = 0.25  # seconds between two pictures
 SHARE = 9.0  # times what a picture costs must pass before the next one: a tenth of the time at most
 LEANS = 2  # latent frames before it that a decoded frame depends on
 SHORT = 16  # latent frames

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from torch import Tensor
 
+import misora
 from misora.media.read import read_image
 from misora.media.write import write_image
 from misora.server.queue import jobs
 from misora.server.queue.job import Job
+from misora.words.presets import dressed
 from tests.server.shop import Shop
 from tests.studio.drawn import Guest, apart, decoded, steps
 
@@ -54,12 +57,25 @@ def maker(browser: Browser, shop: Shop) -> Iterator[Maker]:
     made.visitor.close()
 
 
+Move, Law = Callable[[Any], Any], Callable[[Tensor, Tensor], bool]
+
+
 def other(plain: Tensor, made: Tensor) -> bool:
     """Whether it is another film."""
     return apart(plain, made) > SAME
 
 
-Move, Law = Callable[[Any], Any], Callable[[Tensor, Tensor], bool]
+def as_python_draws_it(**wishes: Any) -> Law:
+    """The law that the file shows what ``misora.load().generate`` makes of the wish, and that this is another film than the plain one."""
+
+    def law(plain: Tensor, made: Tensor) -> bool:
+        wish = {"prompt": WISH["prompt"], "seed": int(WISH["seed"]), "steps": int(WISH["steps"]), "size": "704x384"} | wishes
+        wanted = torch.stack(list(misora.load("embedded").generate(**wish).stream()))
+        return apart(wanted, made) < SAME and other(plain, made)
+
+    return law
+
+
 CONTROLS: dict[str, tuple[Move, Law]] = {
     "shape": (lambda page: page.check("input[value='9:16']", force=True), lambda plain, made: made.shape[1:3] == (704, 384)),
     "size": (
@@ -71,11 +87,17 @@ CONTROLS: dict[str, tuple[Move, Law]] = {
         lambda page: page.select_option("label:text-is('Style') + select", "night"),
         lambda plain, made: float(made.float().mean()) < float(plain.float().mean()) - 10,
     ),
-    "camera": (lambda page: page.select_option("label:text-is('Camera') + select", "pan left"), other),
-    "seed": (lambda page: page.fill("label:text-is('Seed') + input", "8"), other),
-    "negative": (lambda page: page.fill("label:text-is('What not to show') + input", "a red ball"), other),
-    "guidance": (lambda page: page.fill("label:text-is('Guidance') + input", "9"), other),
-    "steps": (lambda page: page.fill("label:text-is('Steps') + input", "4"), other),
+    "camera": (
+        lambda page: page.select_option("label:text-is('Camera') + select", "pan left"),
+        as_python_draws_it(prompt=dressed(WISH["prompt"], camera="pan left")),
+    ),
+    "seed": (lambda page: page.fill("label:text-is('Seed') + input", "8"), as_python_draws_it(seed=8)),
+    "negative": (
+        lambda page: page.fill("label:text-is('What not to show') + input", "a red ball"),
+        as_python_draws_it(negative="a red ball"),
+    ),
+    "guidance": (lambda page: page.fill("label:text-is('Guidance') + input", "9"), as_python_draws_it(guidance=9.0)),
+    "steps": (lambda page: page.fill("label:text-is('Steps') + input", "4"), as_python_draws_it(steps=4)),
     "model": (
         lambda page: page.select_option("label:text-is('Model') + select", "misora"),
         lambda plain, made: apart(plain, made) < SAME,  # another name of the same weights
