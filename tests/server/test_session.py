@@ -71,7 +71,8 @@ def test_a_revoked_key_ends_its_session_and_its_stream_within_a_second(shop: Sho
     heard: list[tuple[float, bytes]] = []
 
     def listen() -> None:
-        heard.append((time.monotonic(), ask(shop, "GET", "/v1/misora/session/events", **both)[2]))
+        said = ask(shop, "GET", "/v1/misora/session/events", **both)[2]
+        heard.append((time.monotonic(), said))
 
     thread = threading.Thread(target=listen)
     thread.start()
@@ -79,7 +80,7 @@ def test_a_revoked_key_ends_its_session_and_its_stream_within_a_second(shop: Sho
     began = time.monotonic()
     keys.revoke(shop.store, key_id=key.id)
     thread.join(5)
-    assert heard[0][0] - began < 1.5 and b"event: end" in heard[0][1]
+    assert 0 < heard[0][0] - began < 1 and b"event: end" in heard[0][1]
     assert json.loads(ask(shop, "GET", "/v1/misora/session", **both)[2]) == {"signed_in": False}
     code, _, body = ask(shop, "GET", "/v1/videos", **both)
     assert code == 401 and json.loads(body)["error"]["code"] == "session_ended"
