@@ -7,13 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from misora.flow import path
+
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, levels, text -> prediction
 
 
 class Guidance:
     """The prediction under a text, ``scale`` times as far from the one under the negative text as it is.
 
-    For the steps of one clip, and inside ``interval`` of noise levels only (arXiv:2404.07724).
+    For the steps of one clip, and only for tokens whose noise level lies inside ``interval`` (arXiv:2404.07724).
     The negative text is asked only every ``every`` steps: in between, the last difference that it made still serves.
     """
 
@@ -27,18 +29,19 @@ class Guidance:
         self, predict: Predict, x: Tensor, level: Tensor, text: Tensor, null_text: Tensor, frames: list[int] | None = None
     ) -> Tensor:
         """The guided prediction for ``frames`` of a canvas; where others were seen last, the negative text is asked again."""
-        scale = scale_at(float(level.max()), self.scale, self.interval)
-        if scale == 1:
+        push = path.over_channels(scale_at(level, self.scale, self.interval)) - 1  # b 1 t 1|h 1|w
+        if not push.any():
             return predict(x, level, text)
         self.age += 1
         if self.gap is not None and self.frames == frames and self.age < self.every:
-            return predict(x, level, text) + (scale - 1) * self.gap
+            return predict(x, level, text) + push * self.gap
         both = predict(torch.cat((x, x)), torch.cat((level, level)), torch.cat((text, null_text.expand_as(text))))  # 2b c t h w
         wanted, unwanted = both.chunk(2)  # b c t h w
         self.gap, self.frames, self.age = wanted - unwanted, frames or [], 0
-        return unwanted + scale * self.gap
+        return wanted + push * self.gap
 
 
-def scale_at(level: float, scale: float, interval: tuple[float, float]) -> float:
-    """``scale`` where the noisiest level lies inside ``interval``, else 1: guidance only helps in between."""
-    return scale if interval[0] <= level <= interval[1] else 1.0
+def scale_at(level: Tensor, scale: float, interval: tuple[float, float]) -> Tensor:
+    """``scale`` for each level that lies inside ``interval``, else 1."""
+    inside = (level >= interval[0]) & (level <= interval[1])
+    return torch.where(inside, scale, 1.0)
