@@ -31,11 +31,12 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = function(*args, **(kwargs or {}))
+        given = {tensor.untyped_storage()._cdata for tensor in args if isinstance(tensor, Tensor) and tensor.layout == torch.strided}
         for tensor in made if isinstance(made, tuple | list) else (made,):
-            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
+            if isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.untyped_storage()._cdata not in given:
                 self._count(tensor)
-        if "convolution" in str(function) and made.device.type == "cpu":  # a processor's copies what comes in and goes out in its own order
-            self.most = max(self.most, self.now + args[0].nbytes + made.nbytes)
+        if "convolution" in str(function) and made.device.type == "cpu" and not _in_order(args[0]):
+            self.most = max(self.most, self.now + args[0].nbytes + made.nbytes)  # what comes in and goes out is copied in its own order
         return made
 
     def _count(self, tensor: Tensor) -> None:
@@ -49,3 +50,8 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _gone(self, name: int, size: int) -> None:
         self._known.discard(name)
         self.now -= size
+
+
+def _in_order(x: Tensor) -> bool:
+    """Whether a convolution on a processor reads x as it lies."""
+    return x.ndim == 5 and x.is_contiguous(memory_format=torch.channels_last_3d)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from misora.model.hub import extra
 from misora.model.shards import Shards
 from misora.model.wan import quiet, read_json
 from misora.model.wan_parts import part_of
+from misora.model.wan_quick import quicken
 
 TILE, OVERLAP = 64, 8  # latent cells: pictures up to 512 pixels wide are one tile
 Past = list[Any]  # what each convolution remembers of a tile
@@ -30,7 +30,7 @@ class WanPixels:
     """Pixels [b, 3, t, h, w] in -1..1 to normalised latents [b, c, t, h / space, w / space] and back."""
 
     def __init__(self, network: Any) -> None:
-        self.network = _direct(network.eval().requires_grad_(False))
+        self.network = quicken(network.eval().requires_grad_(False))
         self.channels: int = network.config.z_dim
         self.space: int = network.config.scale_factor_spatial
         self.mean, self.std = (
@@ -140,20 +140,6 @@ def load_pixels(folder: Path, dtype: torch.dtype = torch.float32, device: torch.
         network = extra("diffusers").AutoencoderKLWan.from_config(config)
         network.load_state_dict(state, assign=True)
     return WanPixels(network.to(device or torch.device("cpu")))
-
-
-def _direct(network: Any) -> Any:
-    """The network with convolutions that a processor does at once: torch would write every window of a small clip out before (27 times)."""
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv3d) and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-            layer._conv_forward = partial(_convolved, layer)  # type: ignore[method-assign]
-    return network
-
-
-def _convolved(layer: torch.nn.Conv3d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if x.device.type != "cpu" or x.dtype != torch.float32:
-        return torch.nn.functional.conv3d(x, weight, bias, layer.stride, 0, layer.dilation, layer.groups)
-    return torch.mkldnn_convolution(x, weight, bias, (0, 0, 0), layer.stride, layer.dilation, layer.groups)
 
 
 def windows(side: int, tile: int) -> list[tuple[int, int]]:
