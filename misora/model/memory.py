@@ -10,6 +10,7 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -17,6 +18,7 @@ from misora.client.errors import GenerationError
 from misora.model.footprint import peak
 from misora.model.layers import PART
 from misora.model.linear import Reordered
+from misora.model.transformer import Transformer
 from misora.model.wan_pixels import windows
 from misora.model.wan_weights import WanWeights
 
@@ -26,6 +28,7 @@ TEXT = 512  # vectors of a text
 LIBRARIES = 90e6  # bytes of the tokenizer's library, once it is needed
 FILE = 60  # frames that the video's encoder holds at a time
 ENCODER = 27e6  # bytes of its library
+_KNOWN: WeakKeyDictionary[Transformer, dict[bool, Cost]] = WeakKeyDictionary()  # of weights that are open
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class Cost:
 
 def plan(weights: WanWeights, work: Work, *, limit: float | None = None, cost: Cost | None = None) -> Plan:
     """The best way that fits, or within ``limit`` bytes. Raises GenerationError where none does."""
-    cost = cost or tried(weights, mixed=work.mixed)
+    cost = cost or known(weights, mixed=work.mixed)
     depth, held = weights.transformer.config.depth, _bytes(weights.blocks)
     free = min(limit or float("inf"), available(weights.device)) + held
     tokens = work.batch * work.frames * work.height * work.width / 4
@@ -94,6 +97,14 @@ def plan(weights: WanWeights, work: Work, *, limit: float | None = None, cost: C
                 return Plan(whole=whole, tile=tile, apart=apart, needs=needs, free=free, slower=max(1.0, slower), whole_needs=best)
     short = f"needs {needs / 1e9:.1f} GB even with block offload, and {free / 1e9:.1f} GB are free"
     raise GenerationError(f"This {short}; ask for a smaller --size or fewer --seconds, or close other programs.")
+
+
+def known(weights: WanWeights, *, mixed: bool) -> Cost:
+    """What was found by trying, now or for an earlier clip with the same weights."""
+    costs = _KNOWN.setdefault(weights.transformer, {})
+    if mixed not in costs:
+        costs[mixed] = tried(weights, mixed=mixed)
+    return costs[mixed]
 
 
 def tried(weights: WanWeights, *, mixed: bool = False) -> Cost:

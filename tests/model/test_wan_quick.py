@@ -51,6 +51,18 @@ def test_norms_and_what_follows(both: tuple[Any, Any], size: float) -> None:
         assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize("frames", [[1, 1, 1], [1, 2, 4], [4, 1]])
+def test_blocks_that_remember(both: tuple[Any, Any], frames: list[int]) -> None:
+    for plain, quick in _pairs(both, "WanResidualBlock"):
+        pasts: list[list[Any]] = [[None, None], [None, None]]
+        for count in frames:
+            x = torch.randn(1, plain.norm1.gamma.shape[0], count, 4, 6)
+            made, wanted = (block(x, feat_cache=past, feat_idx=[0]) for block, past in zip((quick, plain), pasts, strict=True))
+            assert _near(made, wanted)
+            assert all(_near(a, b) for a, b in zip(*pasts, strict=True))
+        assert _near(quick(x), plain(x))
+
+
 def test_every_quicker_way_is_taken(both: tuple[Any, Any]) -> None:
     kinds = {type(layer).__name__ for layer in both[1].modules() if "forward" in vars(layer)}
     assert kinds == set(wan_quick.WAYS)
