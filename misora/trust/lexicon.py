@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from misora.trust import normalise
+from misora.trust import normalise, sounds
 
 HARMLESS = "harmless"  # the group of exceptions: what it covers counts for nothing else
 EVERYDAY = "everyday"  # the group of words that are one slip away from a word of the rules and mean something else
@@ -15,8 +15,35 @@ SHORTEST_TYPO, SHORTEST_NAME = 7, 10  # letters: a single word or a name of two 
 SHORTEST_SLIP = 6  # letters of a word in which a vowel, a doubled letter or one that sounds the same may be wrong, or two swapped
 SOUNDS = tuple(map(frozenset, ("sz", "ck", "iy", "ou", "vw")))
 VOWELS = frozenset("aeiou")
+SAME_START = {"k": "cq", "c": "k", "f": "p", "s": "cpz", "z": "s", "j": "g", "g": "j", "n": "k", "r": "w"}
 LONGEST_SPELLED = 24  # letters
-SHORT_NAME = 3  # katakana letters; a name so short is not looked for in hiragana
+SHORT_NAME = 3  # katakana letters; a word so short must stand alone, or before one of TAILS
+TAILS = (
+    "アニメ",
+    "ゲー",
+    "マンガ",
+    "ビデオ",
+    "シーン",
+    "サイト",
+    "ムービー",
+    "コミック",
+    "ポーズ",
+    "ボイス",
+    "グロ",
+    "ショ",
+    "コン",
+    "キャラ",
+    "エロ",
+    "ネタ",
+)
+SHORTEST_HEARD, SHORTEST_SOUND = 6, 4  # letters of a word that may be written as it is heard, consonants in it that then must agree
+SHORTEST_ROMAJI, SHORTEST_AMONG_KANA = (
+    6,
+    4,
+)  # letters of a Japanese word that is looked for in Latin letters, and where there is Japanese beside it
+LONGEST_ROMAJI = 4  # Latin words that may be one Japanese word
+SHORTEST_SKELETON = 4  # signs of a Japanese word that is looked for with small letters large
+KANJI_IN_MANY = frozenset("大人女男中小外内本日新高上下白黒一二三四五六七八九十第東西南北前後今年月時分同全無不")
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
 FUNCTION_WORDS = frozenset(FUNCTION.split())
 
@@ -31,6 +58,7 @@ class Mark:
 
 
 Phrase = tuple[tuple[str, ...], str]  # words (a final * stands for any ending), group
+Term = tuple[str, str, str]  # Japanese: folded to hiragana, as written, group
 
 
 class Lexicon:
@@ -43,7 +71,10 @@ class Lexicon:
         """
         self.exact: dict[str, list[Phrase]] = defaultdict(list)
         self.stems: dict[str, list[Phrase]] = defaultdict(list)
-        self.japanese: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # first sign: folded term, term, group
+        self.japanese: dict[str, list[Term]] = defaultdict(list)  # by first sign
+        self.skeletons: dict[str, list[Term]] = defaultdict(list)
+        self.romaji: dict[str, set[str]] = defaultdict(set)
+        self.heard: dict[str, set[str]] = defaultdict(set)
         self.vocabulary: set[str] = set()
         self.typos: dict[str, set[str]] = defaultdict(set)
         self.whole, self.fuzzy = frozenset(whole), frozenset(fuzzy)
@@ -55,9 +86,7 @@ class Lexicon:
 
     def _add(self, term: str, group: str) -> None:
         if re.search(f"[{normalise.JAPANESE}]", term):
-            written = normalise.joined(normalise.plain(term))
-            folded = normalise.hiragana(written)
-            self.japanese[folded[0]].append((folded, written, group))
+            self._add_japanese(term, group)
             return
         parts = tuple(re.sub(r"['’]s?\b", "", normalise.plain(term)).replace("-", " ").split())
         first = parts[0]
@@ -69,10 +98,34 @@ class Lexicon:
                 for shorter in _shortened(part.rstrip("*")):
                     self.typos[shorter].add(part.rstrip("*"))
 
+        if len(parts) == 1 and group != HARMLESS and len(first.rstrip("*")) >= SHORTEST_HEARD:
+            self.heard[sounds.heard(first.rstrip("*"))].add(first.rstrip("*"))
+
+    def _add_japanese(self, term: str, group: str) -> None:
+        written = normalise.joined(normalise.plain(term))
+        folded = normalise.hiragana(written)
+        self.japanese[folded[0]].append((folded, written, group))
+        if group == HARMLESS and (calm := normalise.unstretched(written)) != written:
+            self.japanese[folded[0]].append((normalise.hiragana(calm), calm, group))
+        skeleton = normalise.skeleton(written)
+        if len(skeleton) >= SHORTEST_SKELETON or group == HARMLESS:
+            self.skeletons[normalise.hiragana(skeleton)[0]].append((normalise.hiragana(skeleton), skeleton, group))
+        long_enough = len(folded) > (SHORT_NAME if group in self.whole else 1)
+        if group != HARMLESS and long_enough and len(said := sounds.in_romaji(folded)) >= SHORTEST_AMONG_KANA:
+            self.romaji[said].add(group)
+
+    def add_reading(self, reading: str, group: str) -> None:
+        """A Japanese word in hiragana, beside its kanji; a name as family and own name, which Latin letters may swap."""
+        self._add_japanese(reading.replace(" ", ""), group)
+        family, _, own = reading.partition(" ")
+        if own:
+            self.romaji[sounds.in_romaji(own + family)].add(group)
+
     def marks(self, text: str) -> list[Mark]:
         """Every group's words in ``text``, which is taken as it came; words under an exception are left out."""
         plain = normalise.plain(text)
-        return [*_uncovered(self._latin(list(self._tokens(plain)))), *self._in_japanese(plain)]
+        tokens = list(self._tokens(plain))
+        return [*_uncovered(self._latin(tokens)), *self._in_romaji(tokens, plain.isascii()), *self._in_japanese(plain)]
 
     # Latin letters
 
@@ -115,6 +168,8 @@ class Lexicon:
         for meaning in normalise.meanings(word):
             if self._known(meaning):
                 return meaning
+        if word.isalpha() and word not in self.everyday and word.endswith("in") and self._known(word + "g"):
+            return word + "g"
         return self._unmasked(word) if "*" in word or "#" in word else word
 
     def _unmasked(self, word: str) -> str:
@@ -182,7 +237,11 @@ class Lexicon:
         if len(word) < 4 or not word.isalpha():
             return
         candidates = self._alike(word)
-        if candidates and word not in self.everyday and not self._known(word):
+        if word not in self.everyday and not self._known(word):
+            for known in set(self._as_heard(word)):
+                for phrase, group in (*self.exact.get(known, ()), *self.stems.get(known, ())):
+                    if len(phrase) == 1 and group != HARMLESS:
+                        yield Mark(group=group, start=start, end=end)
             for known in candidates:
                 slip = len(known) >= SHORTEST_SLIP and _slipped(word, known)
                 for phrase, group in (*self.exact.get(known, ()), *self.stems.get(known, ())):
@@ -196,6 +255,37 @@ class Lexicon:
                     if len(phrase) == 2 and phrase[1] in alike and len(known) + len(phrase[1]) >= SHORTEST_NAME:
                         yield Mark(group=group, start=start, end=end)
 
+    def _as_heard(self, word: str) -> Iterator[str]:
+        """Known words that sound like ``word`` and are not spelt far from it; a stem may have an ending after it."""
+        said = sounds.heard(word)
+        for length in range(SHORTEST_SOUND, len(said) + 1) if len(said) >= SHORTEST_SOUND else (len(said),):
+            for known in self.heard.get(said[:length], ()):
+                stem = known in self.stems
+                far = 2 if len(said) < SHORTEST_SOUND else len(known) // 2 - 1
+                begins = known[0] in (word[0], *SAME_START.get(word[0], ""))
+                if begins and (stem or length == len(said)) and sounds.edits(word, known, start_only=stem) <= far:
+                    yield known
+
+    def _in_romaji(self, tokens: list[tuple[int, int, str]], alone: bool) -> Iterator[Mark]:
+        """Japanese words in Latin letters, in one word or several; short ones only where there is Japanese beside them."""
+        shortest = SHORTEST_ROMAJI if alone else SHORTEST_AMONG_KANA
+        for place, (start, end, word) in enumerate(tokens):
+            joined = word
+            for more in range(LONGEST_ROMAJI):
+                if more:
+                    if place + more >= len(tokens):
+                        break
+                    _, end, following = tokens[place + more]
+                    joined += following
+                if not joined.isalpha() or not joined.isascii() or (more and len(following) < 2):
+                    break
+                said = sounds.romaji(joined)
+                if more == 0 and (word in self.everyday or self._known(word)):
+                    continue
+                for length in range(shortest if more == 0 else len(said), len(said) + 1):
+                    if length == len(said) or length >= SHORTEST_ROMAJI:
+                        yield from (Mark(group=group, start=start, end=end) for group in self.romaji.get(said[:length], ()))
+
     def _alike(self, word: str) -> set[str]:
         """Known words that become ``word`` by one letter dropped, added, changed or two swapped; the first letter stays."""
         return {known for shorter in _shortened(word) for known in self.typos.get(shorter, ()) if known[0] == word[0]}
@@ -203,33 +293,41 @@ class Lexicon:
     # Japanese
 
     def _in_japanese(self, plain: str) -> Iterator[Mark]:
-        text = normalise.joined(plain)
-        folded = normalise.hiragana(text)
-        if text.isascii():
+        if plain.isascii():
             return
-        yield from _uncovered(self._scan(text, folded))
-        if "ー" in folded:
-            short = text.replace("ー", "")
-            yield from _uncovered(self._scan(short, normalise.hiragana(short)))
+        text = normalise.kana_for_lookalikes(normalise.joined(plain))
+        folded = normalise.hiragana(text)
+        yield from _uncovered(self._scan(text, folded, self.japanese))
+        if (calm := normalise.unstretched(text)) != text:
+            yield from _uncovered(self._scan(calm, normalise.hiragana(calm), self.japanese))
+        if (skeleton := normalise.skeleton(text)) != text:
+            yield from _uncovered(self._scan(skeleton, normalise.hiragana(skeleton), self.skeletons))
         if normalise.MASK in folded:
             yield from self._scan_masked(folded)
 
-    def _scan(self, text: str, folded: str) -> Iterator[Mark]:
+    def _scan(self, text: str, folded: str, index: dict[str, list[Term]]) -> Iterator[Mark]:
         for place, sign in enumerate(folded):
-            for term, written, group in self.japanese.get(sign, ()):
+            for term, written, group in index.get(sign, ()):
                 if folded.startswith(term, place) and not _inside_a_word(text, place, written, group in self.whole):
                     yield Mark(group=group, start=place, end=place + len(term))
 
     def _scan_masked(self, folded: str) -> Iterator[Mark]:
         places = [place for place, sign in enumerate(folded) if sign == normalise.MASK]
+        around = {sign for place in places for sign in folded[max(0, place - 2) : place + 3]} - {normalise.MASK}
         for terms in self.japanese.values():
             for term, _, group in terms:
-                if len(term) >= 3 and group != HARMLESS:
-                    for place in places:
-                        for first in range(max(0, place - len(term) + 1), place + 1):
-                            part = folded[first : first + len(term)]
-                            if len(part) == len(term) and all(a == b or a == normalise.MASK for a, b in zip(part, term, strict=True)):
-                                yield Mark(group=group, start=first, end=first + len(term))
+                if around.isdisjoint(term) or group == HARMLESS or not (len(term) >= 3 or self._may_lose_its_end(term, group)):
+                    continue
+                for place in places:
+                    for first in range(max(0, place - len(term) + 1), place + 1):
+                        part = folded[first : first + len(term)]
+                        seen = len(part) == len(term) and (len(term) > 2 or part[0] == term[0])
+                        if seen and all(a == b or a == normalise.MASK for a, b in zip(part, term, strict=True)):
+                            yield Mark(group=group, start=first, end=first + len(term))
+
+    def _may_lose_its_end(self, term: str, group: str) -> bool:
+        """Whether the first of two kanji is enough to know the word by: 虐○ but not 大○."""
+        return len(term) == 2 and group not in self.whole and term[0] not in KANJI_IN_MANY and all(sign >= "一" for sign in term)
 
 
 def _uncovered(found: Iterable[Mark]) -> list[Mark]:
@@ -240,15 +338,18 @@ def _uncovered(found: Iterable[Mark]) -> list[Mark]:
 
 
 def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:
-    """Whether a katakana term was found in the middle of a longer katakana word (セックス in エセックス), or a short name in hiragana."""
+    """Whether a kana term was found in the middle of a longer word: セックス in エセックス, エロ in 考えろ, チンコ in カチンコ."""
     end = place + len(written)
+    same = normalise.is_katakana if normalise.is_katakana(text[place]) else normalise.is_hiragana
+    if not normalise.is_kana(written[0]):
+        return False
+    before = place > 0 and same(text[place - 1])
+    after = end < len(text) and same(text[end]) and normalise.is_kana(written[-1]) and not text.startswith(TAILS, end)
+    if same is normalise.is_katakana:
+        return before or (after and len(written) <= SHORT_NAME)
     if not normalise.is_katakana(written[0]):
         return False
-    if not normalise.is_katakana(text[place]):
-        return whole and len(written) <= SHORT_NAME
-    before = place > 0 and normalise.is_katakana(text[place - 1])
-    after = end < len(text) and normalise.is_katakana(text[end]) and normalise.is_katakana(written[-1])
-    return before or (whole and after)
+    return len(written) <= SHORT_NAME and (whole or (len(written) < SHORT_NAME and (before or after)))
 
 
 def _shortened(word: str) -> set[str]:

@@ -9,6 +9,25 @@ from collections.abc import Iterator
 from importlib import resources
 
 VOICED = "\u3099\u309a"  # the marks that turn か into が and は into ぱ belong to the letter
+APART = re.compile(f" +([{VOICED}])")
+DRAWN_AS = {
+    "ιノ": "し",
+    "レノ": "し",
+    "ﾚヽ": "い",
+    "レヽ": "い",
+    "レヾ": "い",
+    "ナょ": "な",
+    "ﾅょ": "な",
+    "ﾅﾆ": "た",
+    "ﾚﾆ": "に",
+    "|ﾆ": "に",
+    "|二": "に",
+    "(ま": "は",
+    "レま": "は",
+    "|ま": "は",
+    "ﾚま": "は",
+}  # letters made of two signs
+DRAWN = re.compile("|".join(map(re.escape, DRAWN_AS)))
 MASK = "○"  # what stands for a letter left out, whatever it was typed as
 MASKS = "○〇◯●◎✕✖□■◆◇☆★＊"
 JAPANESE = "ぁ-ゖゝゞァ-ヺー一-鿿々○"
@@ -30,6 +49,19 @@ LEET = {
     "€": "e",
 }
 WORD = re.compile(r"[a-z0-9@$!|+€*#']+")
+LOOKALIKES = dict(zip("工口力二卜夕八一七千", "エロカニトタハーセチ", strict=True))
+KATAKANA_FOR = {ord(kanji): kana for kanji, kana in LOOKALIKES.items()}
+LOOKALIKE_KANJI = re.compile(r"(?<=[ァ-ヺー])[工口力二卜夕八一七千]+|[工口力二卜夕八七千]+(?=[ァ-ヺー])|工口|工□")
+STRETCH = re.compile(
+    r"ー+|(?<=[ぁ-ゖァ-ヺ一-龥])[ぁぃぅぇぉァィゥェォっッ]{2,}|(?<=[あかさたなはまやらわがざだばぱぁ])ぁ|(?<=[いきしちにひみりぎじび])ぃ|(?<=[うくすつぬふむゆるぐずぶ])ぅ|(?<=[えけせてねへめれげぜで])ぇ|(?<=[おこそとのほもよろをごぞど])ぉ"
+)
+TRIPLED = re.compile(r"([^\d\s])\1{2,}")
+SKELETON = {
+    ord(small): large
+    for small, large in zip(
+        "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶソツノ", "あいうえおつやゆよわアイウエオシヤユヨワカケンシメ", strict=True
+    )
+}
 FIRST_KATAKANA, LAST_KATAKANA, TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
 
 
@@ -50,7 +82,7 @@ def plain(text: str) -> str:
     """Lower case, composed, without invisible signs and marks, look-alikes replaced: what a reader takes the text for."""
     if text.isascii():
         return text.lower()
-    split = unicodedata.normalize("NFKD", text.translate(lookalikes()))
+    split = APART.sub(r"\1", unicodedata.normalize("NFKD", DRAWN.sub(lambda found: DRAWN_AS[found[0]], text).translate(lookalikes())))
     kept = (sign for sign in split if sign in VOICED or unicodedata.category(sign) not in ("Mn", "Me", "Cf", "Cc") or sign == "\n")
     return unicodedata.normalize("NFC", "".join(kept)).casefold().translate(lookalikes())
 
@@ -83,6 +115,31 @@ def hiragana(text: str) -> str:
 def joined(text: str) -> str:
     """Japanese letters that were pulled apart by blanks, dots or strokes put together again, and breath marks after them dropped."""
     return BETWEEN.sub("", text)
+
+
+def is_hiragana(sign: str) -> bool:
+    """Whether a sign is a hiragana letter."""
+    return "ぁ" <= sign <= "ゖ"
+
+
+def is_kana(sign: str) -> bool:
+    """Whether a sign is a letter of either kana."""
+    return is_hiragana(sign) or is_katakana(sign)
+
+
+def kana_for_lookalikes(text: str) -> str:
+    """Kanji that are drawn like katakana and stand beside one, as that katakana: 工口 is エロ, 力ッ卜 is カット."""
+    return LOOKALIKE_KANJI.sub(lambda found: found[0].translate(KATAKANA_FOR), text)
+
+
+def unstretched(text: str) -> str:
+    """Without the signs that only stretch a word: 死にたぁぁい, グロロロい, セーックス."""
+    return TRIPLED.sub(r"\1", STRETCH.sub("", text))
+
+
+def skeleton(text: str) -> str:
+    """What is left when small letters are large, stretching is dropped and letters that are drawn alike are one."""
+    return unstretched(text).translate(SKELETON)
 
 
 def is_katakana(sign: str) -> bool:
