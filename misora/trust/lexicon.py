@@ -114,13 +114,6 @@ class Lexicon:
         if group != HARMLESS and long_enough and len(said := sounds.in_romaji(folded)) >= SHORTEST_AMONG_KANA:
             self.romaji[said].add(group)
 
-    def add_reading(self, reading: str, group: str) -> None:
-        """A Japanese word in hiragana, beside its kanji; a name as family and own name, which Latin letters may swap."""
-        self._add_japanese(reading.replace(" ", ""), group)
-        family, _, own = reading.partition(" ")
-        if own:
-            self.romaji[sounds.in_romaji(own + family)].add(group)
-
     def marks(self, text: str) -> list[Mark]:
         """Every group's words in ``text``, which is taken as it came; words under an exception are left out."""
         plain = normalise.plain(text)
