@@ -36,7 +36,7 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     parser.add_argument("--aspect", metavar="W:H", help="instead of a size: the shape, from 9:21 to 21:9")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same video (default: a new one each time)")
     parser.add_argument("--steps", type=int, metavar="N", help="sampling steps of a frame, 1 to 200 (default: 5; Wan: 30)")
-    parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 3; Wan: 5)")
+    parser.add_argument("--guidance", type=float, metavar="X", help="how closely to follow the prompt, 1 to 30 (default: 2; Wan: 5)")
     parser.add_argument("--speed", metavar="NAME", help="exact (default), balanced or fast: likeness for time, see docs/speed.md")
     parser.add_argument("--negative", metavar="TEXT", help="what not to show")
     parser.add_argument("--style", metavar="NAME", help="a named look, such as claymation or film-noir; docs/verbs.md lists them")

@@ -34,7 +34,7 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--prompts", type=int, metavar="N", help="only the first N of the list (default: all)")
     action.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1 of each prompt, 1 to 10 (default: 1)")
     action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
-    action.add_argument("--guidance", type=float, default=3.0, metavar="X", help="how closely to follow the prompt (default: 3)")
+    action.add_argument("--guidance", type=float, default=2.0, metavar="X", help="how closely to follow the prompt (default: 2)")
     workers = "processes that draw and judge, each with its share of the cores (default: one a core)"
     action.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=workers)
     action.set_defaults(run=run, computes=True)

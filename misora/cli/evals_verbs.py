@@ -32,7 +32,7 @@ def add_action(actions: Any) -> None:
     action.add_argument("--scenes", type=int, default=4, metavar="N", help="held-out scenes in which something moves (default: 4)")
     action.add_argument("--only", metavar="VERB", help="one verb alone, as the table names it")
     action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
-    action.add_argument("--guidance", type=float, default=3.0, metavar="X", help="how closely to follow the prompt (default: 3)")
+    action.add_argument("--guidance", type=float, default=2.0, metavar="X", help="how closely to follow the prompt (default: 2)")
     action.set_defaults(run=run, computes=True)
 
 

@@ -43,7 +43,7 @@ class Request:
     aspect: str | None = None
     seed: int = dataclasses.field(default_factory=lambda: secrets.randbelow(2**31))
     steps: int = 5
-    guidance: float = 3.0
+    guidance: float = 2.0
     speed: str = "exact"  # or a trade of likeness for time, by name
     asked: str = ""  # the prompt before it was expanded, where it was
     parts: tuple[Part, ...] = ()  # what the clip is made of, in order; none: ``seconds`` of the prompt
