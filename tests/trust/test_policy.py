@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from misora.client.errors import PolicyError, UsageError
+from misora.evals.prompts import read_items
 from misora.trust import normalise
 from misora.trust.policy import Policy, PolicyConfig
 from misora.trust.rulebook import Rulebook
 from misora.trust.score import read_corpus, score
+from misora.words.tell import tell
+from misora.world.scenes import CORE, FULL, sample_graph
 from tests.tree import ROOT
 
 CORPUS = ROOT / "tests/trust/corpus"
@@ -98,9 +103,33 @@ def test_a_slip_of_the_finger_hides_nothing(text: str) -> None:
     assert judged(text)[0] != "allow"
 
 
-@pytest.mark.parametrize("text", ["a ballet in the snow", "a stronger wind", "shouting fans", "a painting of a bandage", "a Latin dance"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a ballet in the snow",
+        "a stronger wind",
+        "shouting fans",
+        "a painting of a bandage",
+        "a Latin dance",
+        "it bounces twice",
+        "a bowl of papaya",
+        "a diorama",
+    ],
+)
 def test_words_a_slip_away_that_mean_something_else_pass(text: str) -> None:
     assert judged(text) == ("allow", "")
+
+
+def test_every_sentence_of_the_world_passes() -> None:
+    rng = np.random.default_rng(0)
+    told = [
+        tell(sample_graph(rng, mix), 0, random.Random(i), language).text
+        for mix in (CORE, FULL)
+        for i in range(150)
+        for language in ("en", "ja")
+    ]
+    for text in (*told, *(text for item in read_items() for text in item.captions.values())):
+        assert judged(text) == ("allow", ""), text
 
 
 def test_an_exception_covers_only_what_lies_under_it() -> None:
