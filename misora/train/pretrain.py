@@ -44,7 +44,7 @@ class PretrainRecipe:
     warmup: int = 100
     average: float = 0.99
     last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
-    cooldown: int = 150  # over so many steps
+    cooldown: int = 400  # over so many steps
     level_mean: float = 1.3
     truth: float = 0.25
     compiled: bool = True

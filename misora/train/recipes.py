@@ -39,13 +39,13 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: single frames, cheap teachers of what stands where, and clips of up to thirteen latent frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.21),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.10),  # how things that will move begin
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.06, anywhere=True),  # four frames at once out of the middle
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.08),
+        Serving(folder=STILLS, frames=1, batch=128, share=0.28),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.12),  # how things that will move begin
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.12, anywhere=True),  # four frames at once out of the middle
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.06),
         Serving(folder=CLIPS, frames=6, batch=22, share=0.08, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.40),
-        Serving(folder=ENDS, frames=12, batch=10, share=0.04),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.28),
+        Serving(folder=ENDS, frames=12, batch=10, share=0.03),
         Serving(folder=CUTS, frames=13, batch=10, share=0.03),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings)
