@@ -17,7 +17,9 @@ fix:    ## whatever the linter and the formatter can mend by themselves
 	$(PY) -m ruff check --fix . && $(PY) -m ruff format .
 docs:   ## the pages that are written by the code: docs/cli.md
 	$(PY) -m docs.build
+serve:  ## a server for this folder, with the studio, on this machine alone
+	$(PY) -m misora serve
 ci:     ## the whole proof in a clean copy: both README lines, slow tests, lint
 	.ci/run
 
-.PHONY: help setup test slow browser lint fix docs ci
+.PHONY: help setup test slow browser lint fix docs serve ci

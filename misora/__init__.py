@@ -28,6 +28,7 @@ def load(
     For weights of the Wan family: ``loras``, LoRA files and how strong each is; ``pack``, "int8" or "fp8" bytes for the matrices;
     ``device`` (None: the best there is); ``memory``, the gigabytes to take at most (None: what is free).
     """
+    from misora.cli.simulate import staged
     from misora.render.engine import load as load_engine
 
-    return load_engine(model, loras, pack=pack, device=device, memory=memory)
+    return load_engine(model, loras, pack=pack, device=device, memory=memory, stage=staged)

@@ -1,4 +1,4 @@
-"""``misora animate``: a picture becomes a video, with another picture at its end where one is given; it knows nothing of how."""
+"""``misora animate``: a picture becomes a video, with another one at its end or only one there; it knows nothing of how."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misora.cli import common
+from misora.cli import common, remote
 from misora.client.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def add_parser(verbs: Any) -> None:
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = verbs.add_parser("animate", help="make a video that begins with a picture")
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="the first frame")
-    common.add_flags(parser)
+    parser.add_argument("image", metavar="IMAGE", help="the first frame; may be left out where there is a last one")
+    common.add_flags(parser, optional=True)
     parser.add_argument("--last", type=Path, metavar="IMAGE", help="the last frame")
     common.add_seconds(parser, "length")
     parser.set_defaults(run=run, computes=True)
@@ -28,10 +28,19 @@ def run(args: argparse.Namespace) -> None:
     from misora.render import verbs
     from misora.render.footage import load_image
 
+    if args.prompt is None and args.last is None:
+        raise UsageError("The following arguments are required: prompt; see misora animate --help.")
+    if args.prompt is None:
+        args.image, args.prompt = None, args.image
     if args.seconds == 0:
         raise UsageError("In 0 seconds nothing moves; give --seconds above 0.")
 
+    if args.server:
+        remote.animate(args)
+        return
+
     def build(request: Request) -> Request:
-        return verbs.animate(request, load_image(args.image), load_image(args.last) if args.last else None)
+        first, last = (load_image(given) if given else None for given in (args.image, args.last))
+        return verbs.animate(request, first, last)
 
     common.make(args, args.seconds, common.VIDEOS, build)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from misora.client.errors import UsageError
 if TYPE_CHECKING:
     from misora.model.weights import Loading
     from misora.render.cut import Cut
+    from misora.render.footage import Footage
     from misora.render.request import Request
 
 VIDEOS, PICTURES = (".mp4", ".mov", ".gif"), (".png", ".jpg", ".jpeg", ".webp")
@@ -63,6 +65,7 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     )
     parser.add_argument("--device", metavar="NAME", help="where Wan's weights work: cuda, cuda:1, mps or cpu (default: the best there is)")
     parser.add_argument("--memory", type=float, metavar="GB", help="the most that Wan's weights may take (default: what is free)")
+    parser.add_argument("--server", metavar="URL", help="let this Misora server draw; its key is in MISORA_API_KEY")
     parser.add_argument("--no-latents", action="store_true", help="do not keep the latents beside the file, from which it can be extended")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress and no warnings")
@@ -74,20 +77,36 @@ def add_seconds(parser: argparse.ArgumentParser, what: str, default: float = 4.0
     parser.add_argument("--seconds", type=float, default=default, metavar="N", help=f"{what}, up to 600 (default: {default:g})")
 
 
+def add_trim(parser: argparse.ArgumentParser) -> None:
+    """How much of a given clip to use."""
+    parser.add_argument("--seconds", type=float, metavar="N", help="use only so much of the clip's beginning (default: all of it)")
+
+
+def begun(clip: Footage, seconds: float | None) -> Footage:
+    """The clip's first ``seconds``, where they are given. Raises UsageError."""
+    from misora.render.footage import trimmed
+    from misora.render.request import LONGEST
+
+    if seconds is None:
+        return clip
+    if not 0 < seconds <= LONGEST:
+        raise UsageError(f"{seconds:g} seconds of {clip.name} cannot be used; give --seconds above 0 and at most {LONGEST:g}.")
+    return trimmed(clip, 0.0, seconds)
+
+
 def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], build: Build = lambda request: request) -> None:
     """Check the request and the outputs' places, render, save, and say what was made. Raises MisoraError.
 
     ``build`` turns the request of the common flags into the verb's own.
     """
-    if not 1 <= args.variations <= VARIATIONS:
-        raise UsageError(f"{args.variations} variations cannot be made; ask for 1 to {VARIATIONS}.")
+    check_variations(args)
     with _notices(quiet=args.quiet):
         request = build(request_from(args, seconds))
         request.check()
     requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(args.variations)]
-    outs = [output_path(_numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
+    outs = [output_path(numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
     if not args.quiet:
-        ours = args.model == "embedded" or (Path(args.model) / "text.safetensors").is_file()
+        ours = args.model == "embedded" or os.path.isfile(Path(args.model) / "text.safetensors")
         for prompt in request.prompts() if ours else ():
             warn_of_unknown_words(prompt)
         if notice := request.notice():
@@ -100,6 +119,12 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
         for out, one, video in zip(outs, requests, _videos(requests, outs, args), strict=True):
             _report(out, one, video, time.monotonic() - start, as_json=args.json)
             start = time.monotonic()
+
+
+def check_variations(args: argparse.Namespace) -> None:
+    """Raise UsageError unless so many can be made."""
+    if not 1 <= args.variations <= VARIATIONS:
+        raise UsageError(f"{args.variations} variations cannot be made; ask for 1 to {VARIATIONS}.")
 
 
 def request_from(args: argparse.Namespace, seconds: float) -> Request:
@@ -122,17 +147,11 @@ def request_from(args: argparse.Namespace, seconds: float) -> Request:
 
 def dressed_prompt(args: argparse.Namespace, request: Request) -> tuple[str, str]:
     """The prompt with its style, its camera and whatever expands it; and as it was asked, else empty. Raises UsageError."""
-    from misora.words.presets import STYLES, dressed
-
-    if args.style is not None and args.style not in STYLES:
-        raise UsageError(f"The style {args.style!r} is not known; choose {', '.join(STYLES)}.")
-    prompt = dressed(request.prompt, style=args.style, camera=args.camera)
-    if not (args.enhance or args.enhance_with):
-        return prompt, ""
     from misora.cli.environment import enhance_key
-    from misora.render.expand import expand
+    from misora.render.expand import fuller
 
-    return expand(prompt, args.enhance_with, seed=request.seed, key=enhance_key()), request.prompt
+    worn = {name: getattr(args, name) for name in ("style", "camera", "enhance", "enhance_with")}
+    return fuller(request.prompt, **worn, seed=request.seed, key=enhance_key())
 
 
 def loras_of(args: argparse.Namespace) -> dict[str, float]:
@@ -164,16 +183,27 @@ def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *
     out = out or Path(f"{words or 'misora'}-{request.seed}{suffixes[0]}")
     if out.suffix.lower() not in suffixes:
         raise UsageError(f"{out} has no ending known here; end it in {', '.join(suffixes)}.")
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:
         raise UsageError(f"{out} exists; give another --out, or --force to replace it.")
-    if not out.parent.is_dir():
+    if not os.path.isdir(out.parent):
         raise UsageError(f"There is no folder {out.parent}; make it first, or give another --out.")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
+    if os.path.isdir(out) or not _takes_files(out):
         raise UsageError(f"{out} cannot be written; give another --out.")
     return out
 
 
-def _numbered(out: Path | None, number: int, variations: int) -> Path | None:
+def _takes_files(out: Path) -> bool:
+    """Whether a file of that name can be in that folder, found out by trying: permissions do not say it all."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            out.lstat()  # refuses a name that is too long
+        with tempfile.TemporaryFile(dir=out.parent):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def numbered(out: Path | None, number: int, variations: int) -> Path | None:
     """``ball.mp4`` as ``ball-1.mp4`` … where there are several."""
     return out.with_name(f"{out.stem}-{number + 1}{out.suffix}") if out and variations > 1 else out
 

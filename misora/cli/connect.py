@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from misora.cli import common
+from misora.cli import common, remote
 
 
 def add_parser(verbs: Any) -> None:
@@ -24,4 +24,7 @@ def run(args: argparse.Namespace) -> None:
     from misora.render import verbs
     from misora.render.footage import load_clip
 
+    if args.server:
+        remote.connect(args)
+        return
     common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.connect(request, load_clip(args.one), load_clip(args.other)))

@@ -14,7 +14,6 @@ def add_parser(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser("generate", help="make a video from a sentence")
     common.add_flags(parser)
     common.add_seconds(parser, "length")
-    remote.add_flag(parser)
     parser.set_defaults(run=run, computes=True)
 
 
@@ -23,6 +22,6 @@ def run(args: argparse.Namespace) -> None:
     if args.seconds == 0:
         raise UsageError("A video of 0 seconds is a picture; use `misora image`.")
     if args.server:
-        remote.make(args)
+        remote.generate(args)
         return
     common.make(args, args.seconds, common.VIDEOS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from misora.cli import common
+from misora.cli import common, remote
 
 
 def add_parser(verbs: Any) -> None:
@@ -17,4 +17,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Make the picture and say where it is. Raises MisoraError."""
+    if args.server:
+        remote.image(args)
+        return
     common.make(args, 0.0, common.PICTURES)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misora.cli import common
+from misora.cli import common, remote
 from misora.client.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--from", dest="start", type=float, metavar="S", help="change nothing before this second")
     parser.add_argument("--to", dest="stop", type=float, metavar="S", help="change nothing after this second")
     parser.add_argument("--strength", default="1", metavar="0..1", help="how much: a number, or subtle, mild, strong (default: 1)")
+    common.add_trim(parser)
     parser.set_defaults(run=run, computes=True)
 
 
@@ -36,10 +37,13 @@ def run(args: argparse.Namespace) -> None:
     strength, box = verbs.strength_of(args.strength), _box(args.box)
     if not (args.mask or box or args.start is not None or args.stop is not None):
         raise UsageError("Nothing says what to change; give --mask FILE, --box x,y,w,h, or --from and --to.")
+    if args.server:
+        remote.inpaint(args, box, strength)
+        return
     timed = args.start is not None or args.stop is not None
 
     def build(request: Request) -> Request:
-        clip = load_clip(args.clip)
+        clip = common.begun(load_clip(args.clip), args.seconds)
         mask = read_mask(args.mask, clip.size) if args.mask else None
         span = (args.start or 0.0, clip.seconds if args.stop is None else args.stop) if timed else None
         return verbs.inpaint(request, clip, mask=mask, box=box, span=span, strength=strength)

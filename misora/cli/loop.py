@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from misora.cli import common
+from misora.cli import common, remote
 
 
 def add_parser(verbs: Any) -> None:
@@ -22,8 +22,12 @@ def add_parser(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Make the loop and say where it is. Raises MisoraError."""
     from misora.render import verbs
-    from misora.render.footage import load_clip
+    from misora.render.footage import is_file_name, load_clip
 
-    clip = load_clip(args.subject) if args.prompt is not None or Path(args.subject).is_file() else None
-    args.prompt = args.prompt or ("a seamless loop" if clip else args.subject)
+    given = Path(args.subject) if args.prompt is not None or is_file_name(args.subject) else None
+    args.prompt = args.prompt or (verbs.LOOP if given else args.subject)
+    if args.server:
+        remote.loop(args, given)
+        return
+    clip = load_clip(given) if given else None
     common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.loop(request, clip, args.overlap))

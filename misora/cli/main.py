@@ -75,6 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:  # whoever reads our output has seen enough, as `| head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder that cannot be made, a disk that is full, a name that no file can have
+        if environment.debugging():
+            raise
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
+        print(f"misora: {where}{error.strerror or error}; check the name and the place.", file=sys.stderr)
+        return MisoraError.exit_code
     except KeyboardInterrupt:
         print("misora: stopped; nothing was written.", file=sys.stderr)
         return INTERRUPTED

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from misora.cli import common
+from misora.cli import common, remote
 
 
 def add_parser(verbs: Any) -> None:
@@ -15,6 +15,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("clip", type=Path, metavar="CLIP", help="the clip to rework")
     common.add_flags(parser)
     parser.add_argument("--strength", default="mild", metavar="0..1", help="how much: a number, or subtle, mild, strong (default: mild)")
+    common.add_trim(parser)
     parser.set_defaults(run=run, computes=True)
 
 
@@ -24,4 +25,8 @@ def run(args: argparse.Namespace) -> None:
     from misora.render.footage import load_clip
 
     strength = verbs.strength_of(args.strength)
-    common.make(args, 4.0, common.VIDEOS, lambda request: verbs.remix(request, load_clip(args.clip), strength))
+    if args.server:
+        remote.remix(args, strength)
+        return
+    given = lambda: common.begun(load_clip(args.clip), args.seconds)
+    common.make(args, 4.0, common.VIDEOS, lambda request: verbs.remix(request, given(), strength))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misora.cli import common
+from misora.cli import common, remote
 from misora.client.errors import GenerationError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -35,9 +36,18 @@ def run(args: argparse.Namespace) -> None:
     """Simulate, draw and say where the video is. Raises MisoraError."""
     from misora.render import verbs
 
-    graph, args.prompt, meshes = scene_of(args.scene, args.seconds)
+    args.prompt, draw = staged(args.scene, args.seconds)
     strength = 0.0 if args.render_only else verbs.strength_of(args.strength)
-    common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.remix(request, draft(graph, request, meshes), strength))
+    if args.server:
+        remote.simulate(args, draw, strength)
+        return
+    common.make(args, args.seconds, common.VIDEOS, lambda request: verbs.remix(request, draw(request), strength))
+
+
+def staged(scene: str, seconds: float) -> tuple[str, Callable[[Request], Footage]]:
+    """The sentence that tells of a scene, and what draws it as the simulator sees it. Raises MisoraError."""
+    graph, sentence, meshes = scene_of(scene, seconds)
+    return sentence, lambda request: draft(graph, request, meshes)
 
 
 def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str, dict[int, Mesh]]:

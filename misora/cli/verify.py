@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from misora.trust import authority
     from misora.trust.verify import verify
 
-    if not args.file.is_file():
+    if not os.path.isfile(args.file):
         raise UsageError(f"There is no file {args.file}; check the name.")
     folder = args.data / "signing" if args.data else authority.home()
     ours = authority.open_authority(folder) if (folder / "leaf.key").exists() else None

@@ -30,7 +30,8 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--clips", type=int, metavar="N", help="how many (default: 16; with --minutes: as many as there is time for)")
     parser.add_argument("--mix", choices=MIXES, default="core", help="which scenes: the common ones, all of them, or standing still")
     parser.add_argument("--seconds", type=float, default=4.0, metavar="N", help="length; 0 for single frames (default: 4)")
-    parser.add_argument("--size", default="176x96", metavar="WxH", help="multiples of 16 (default: 176x96)")
+    parser.add_argument("--size", default="176x96", metavar="WxH", help="even sides; with --latents multiples of 16 (default: 176x96)")
+    parser.add_argument("--rate", type=float, default=12.0, metavar="N", help="frames per second, 1 to 120 (default: 12; shards have 12)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first clip's seed; the others follow (default: 0)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that simulate (default: 1)")
     parser.add_argument("--held-out", action="store_true", help="only scenes that training never draws, to measure on")
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> None:
         args.clips = 16 if args.minutes is None else MOST
     if not 1 <= args.clips <= MOST or not 0 <= args.seconds <= 60 or args.workers < 0 or args.seed < 0:
         raise UsageError("Ask for at least one clip of 0 to 60 seconds, with a seed and workers that are not negative.")
+    if not 1 <= args.rate <= 120 or (args.latents and args.rate != 12):
+        raise UsageError("Give --rate from 1 to 120 frames per second, and leave it out with --latents.")
     if args.seconds == 0 and args.mix != "still":
         raise UsageError("Nothing can move in a single frame; give --mix still, or --seconds above 0.")
     if args.minutes is not None and not (args.latents and args.minutes > 0):
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
     if args.kinds is not None or args.cut:
         mix = _patterned(args, mix)
-    seeds, size = range(args.seed, args.seed + args.clips), _size(args.size)
+    seeds, size = range(args.seed, args.seed + args.clips), _size(args.size, 16 if args.latents else 2)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.latents:
         count = _write_latents(args, seeds, mix, size)
@@ -88,7 +91,7 @@ def _simulated(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Sou
     from misora.train.cache import simulate
     from misora.world.make import make_clip
 
-    clip = functools.partial(make_clip, mix=mix, seconds=args.seconds, size=size, held_out=args.held_out)
+    clip = functools.partial(make_clip, mix=mix, seconds=args.seconds, frame_rate=args.rate, size=size, held_out=args.held_out)
     return functools.partial(simulate, clip, workers=args.workers if args.workers > 1 else 0)
 
 
@@ -143,8 +146,9 @@ def _write_files(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
     return count
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) % 16 == int(height) % 16 == 0 and 0 < int(width) * int(height) <= 2**21):
-        raise UsageError(f"The size {text!r} cannot be simulated; write WxH in multiples of 16, for example 176x96.")
-    return int(height), int(width)
+def _size(text: str, step: int) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
+    height, width = (int(found[2]), int(found[1])) if found else (0, 0)
+    if height % step or width % step or not 0 < width * height <= 2**21:
+        raise UsageError(f"The size {text!r} cannot be simulated; write WxH in multiples of {step}, for example 176x96.")
+    return height, width

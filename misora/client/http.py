@@ -6,6 +6,7 @@ It knows nothing of how a server makes videos. ``AsyncClient`` has the same meth
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import json
@@ -80,6 +81,11 @@ class Client:
         asked = {"prompt": prompt, "video": _source(video), "seconds": str(seconds)}
         return Video.of(self._send("POST", "/videos/extensions", asked | fields))
 
+    def image(self, prompt: str, **fields: Any) -> bytes:
+        """One picture from a sentence, as the bytes of a file; ``size``, ``seed``, ``output_format`` and the others of the API."""
+        told = self._send("POST", "/images/generations", {"prompt": prompt} | fields)
+        return base64.b64decode(told["data"][0]["b64_json"])
+
     def wait(self, video_id: str, *, seconds: float = 0.0, progress: Callable[[Video], None] = lambda video: None) -> Video:
         """The video once it is finished, also when it failed; at most ``seconds`` unless that is 0."""
         end = time.monotonic() + seconds if seconds else float("inf")
@@ -94,7 +100,11 @@ class Client:
 
     def generate(self, prompt: str, *, progress: Callable[[Video], None] = lambda video: None, **fields: Any) -> Video:
         """A finished video. Raises ServerError when it failed."""
-        video = self.wait(self.create(prompt, **fields).id, progress=progress)
+        return self.finish(self.create(prompt, **fields), progress=progress)
+
+    def finish(self, video: Video, *, progress: Callable[[Video], None] = lambda video: None) -> Video:
+        """The same video, finished. Raises ServerError when it failed."""
+        video = self.wait(video.id, progress=progress)
         if video.status != "completed":
             error = video.error or {}
             raise ServerError(str(error.get("message") or "The video failed."), code=error.get("code"))
@@ -178,7 +188,7 @@ def _source(video: str | bytes | Path) -> Any:
 
 def _body(fields: Fields) -> tuple[str, bytes]:
     """JSON, or a form where a field is a file."""
-    if not any(isinstance(value, bytes | Path) for value in fields.values()):
+    if not any(isinstance(value, bytes | Path) for _, value in _leaves("", fields)):
         told = {name: str(value) if name == "seconds" and "prompt" in fields else value for name, value in fields.items()}
         return "application/json", json.dumps(told).encode()
     boundary = secrets.token_hex(16)

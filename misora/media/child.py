@@ -21,16 +21,16 @@ def main(path: str, out: str, limits: Limits) -> dict[str, object]:
     try:
         container, _, info = open_file(path, limits)
         container.close()
-        count, shape = 0, (0, 0)
+        count, shape, told = 0, (0, 0), list[str]()
         with open(out, "wb") as file:
-            for width, height, data in rgb_frames(path, limits):
+            for width, height, data in rgb_frames(path, limits, None, told):
                 if count and shape != (height, width):
                     raise MediaError("The clip changes its size half-way; export it again with one size.")
                 count, shape = count + 1, (height, width)
                 file.write(data)
     except MediaError as error:
         return {"error": str(error)}
-    return {"shape": [count, *shape, 3], "frame_rate": info.frame_rate}
+    return {"shape": [count, *shape, 3], "frame_rate": info.frame_rate, "told": told}
 
 
 def _confine(limits: Limits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +16,16 @@ import av.filter
 import av.logging
 
 from misora.client.errors import MediaError
+from misora.media.exif import orientation
 from misora.media.limits import CODECS, Limits, sniff
 
 av.logging.set_level(None)
 
+CLOCK, COUNTER, MIRROR, OTHER = (f"transpose={how}" for how in ("clock", "cclock", "cclock_flip", "clock_flip"))  # the last two: diagonals
+TURNED = {90: (COUNTER,), -90: (CLOCK,), 180: (CLOCK, CLOCK), -180: (CLOCK, CLOCK)}  # degrees
+# EXIF's orientations, mirrored ones too. (``vflip`` would do for two of them, but leaves lines that run backwards in memory.)
+EXIF = {2: (MIRROR, CLOCK), 3: (CLOCK, CLOCK), 4: (MIRROR, COUNTER), 5: (MIRROR,), 6: (CLOCK,), 7: (OTHER,), 8: (COUNTER,)}
+STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe")
 ON_WHITE = "{c}='({c}(X,Y)*alpha(X,Y)+255*(255-alpha(X,Y)))/255'"
 
 
@@ -61,22 +68,27 @@ def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
     return container, stream, info
 
 
-def rgb_frames(path: str | Path, limits: Limits, chosen: Collection[int] | None = None) -> Iterator[tuple[int, int, bytes]]:
+def rgb_frames(
+    path: str | Path, limits: Limits, chosen: Collection[int] | None = None, told: list[str] | None = None
+) -> Iterator[tuple[int, int, bytes]]:
     """Yield (width, height, height * width * 3 bytes of RGB) for each frame (or each of the ``chosen`` ones) in turn, upright.
 
     Raises MediaError. What is transparent lies on white; a clip whose frames last unevenly comes at its mean rate, frames repeated
-    or left out.
+    or left out. ``told`` gets a sentence for each of the two that was done.
     """
     container, stream, info = open_file(path, limits)
     size = frames = 0
+    turn, told = EXIF.get(orientation(path, container.format.name), ()), told if told is not None else []
     with container:
         try:
-            for frame in _steady(_checked(container.decode(stream), limits), info.frame_rate):
+            for frame in _steady(_checked(container.decode(stream), limits), info.frame_rate, told):
                 frames, size = frames + 1, size + frame.width * frame.height * 3
                 limits.check_progress(frames, size, (frames - 1) / info.frame_rate)
                 if chosen is not None and frames - 1 not in chosen:
                     continue  # converting to RGB takes longer than decoding
-                whole = _upright(frame)
+                if frames == 1 and _has_alpha(frame) and min(packed(frame.reformat(format="rgba"), 4)[3::4]) < 255:
+                    told.append("is partly transparent; what is lies on white.")
+                whole = _upright(frame, turn if container.format.name in STILLS else TURNED.get(frame.rotation, ()))
                 yield whole.width, whole.height, packed(whole.reformat(format="rgb24"))
         except (av.error.FFmpegError, ValueError, OSError):
             raise _unreadable(path) from None
@@ -90,9 +102,9 @@ def _checked(frames: Iterator[Any], limits: Limits) -> Iterator[Any]:
         yield frame
 
 
-def _steady(frames: Iterator[Any], rate: float) -> Iterator[Any]:
+def _steady(frames: Iterator[Any], rate: float, told: list[str]) -> Iterator[Any]:
     """The frames as they are seen every 1 / ``rate`` seconds; each once where they come at that rate, or do not say when they come."""
-    shown, start, before = 0, 0.0, None
+    shown, start, before, uneven = 0, 0.0, None, False
     for frame in frames:
         if before is None:
             start = frame.time or 0.0
@@ -100,23 +112,24 @@ def _steady(frames: Iterator[Any], rate: float) -> Iterator[Any]:
             yield before
             shown += 1
         else:
-            while shown < (frame.time - start) * rate - 0.5:
-                yield before
-                shown += 1
+            due = max(0, math.ceil(min((frame.time - start) * rate, 1e9) - 0.5) - shown)
+            yield from itertools.repeat(before, due)
+            shown, uneven = shown + due, uneven or due != 1
         before = frame
+    if uneven:
+        told.append(f"has frames that last unevenly; it is taken at {rate:.4g} per second.")
     if before is not None:
         yield before
 
 
-def _upright(frame: Any) -> Any:
+def _upright(frame: Any, turn: tuple[str, ...]) -> Any:
     """The frame turned as its file says (phones, EXIF), and on white where it is transparent."""
-    turn = {90: ["transpose=cclock"], -90: ["transpose=clock"], 180: ["hflip", "vflip"], -180: ["hflip", "vflip"]}.get(frame.rotation, [])
     clear = [] if not _has_alpha(frame) else ["format=rgba", "geq=" + ":".join((*(ON_WHITE.format(c=c) for c in "rgb"), "a=255"))]
-    if not turn + clear:
+    if not turn and not clear:
         return frame
     graph = av.filter.Graph()
     nodes: list[Any] = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))]
-    for name, _, settings in (step.partition("=") for step in turn + clear):
+    for name, _, settings in (step.partition("=") for step in (*turn, *clear)):
         nodes.append(graph.add(name, settings or None))
     nodes.append(graph.add("buffersink"))
     for one, other in itertools.pairwise(nodes):
@@ -131,9 +144,9 @@ def _has_alpha(frame: Any) -> bool:
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
 
 
-def packed(frame: Any) -> bytes:
-    """The bytes of an ``rgb24`` frame without the padding at the end of each line."""
-    plane, width = frame.planes[0], frame.width * 3
+def packed(frame: Any, channels: int = 3) -> bytes:
+    """The bytes of an ``rgb24`` (or, of four channels, ``rgba``) frame without the padding at the end of each line."""
+    plane, width = frame.planes[0], frame.width * channels
     lines = memoryview(plane)
     if plane.line_size == width:
         return bytes(lines[: width * frame.height])

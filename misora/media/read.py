@@ -47,8 +47,11 @@ def read_image(path: str | Path, limits: Limits = LIMITS) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(height, width, 3)
 
 
-def read_untrusted(path: str | Path, limits: Limits = LIMITS) -> tuple[Tensor, float]:
-    """As ``read_video``, for a stranger's file: decoded in a child process with its own ceilings of memory and time. Raises MediaError."""
+def read_untrusted(path: str | Path, limits: Limits = LIMITS, told: list[str] | None = None) -> tuple[Tensor, float]:
+    """As ``read_video``, for a stranger's file: decoded in a child process with its own ceilings of memory and time. Raises MediaError.
+
+    ``told`` gets what had to be done to make it fit, as ``rgb_frames`` says it.
+    """
     with tempfile.TemporaryDirectory(prefix="misora-") as folder:
         out = Path(folder) / "frames.rgb"
         command = [sys.executable, "-m", "misora.media.child", str(path), str(out), json.dumps(dataclasses.asdict(limits))]
@@ -59,6 +62,8 @@ def read_untrusted(path: str | Path, limits: Limits = LIMITS) -> tuple[Tensor, f
             raise MediaError(f"{Path(path).name} could not be decoded within the limits; export it again, smaller.") from None
         if "error" in answer:
             raise MediaError(answer["error"])
+        if told is not None:
+            told += answer["told"]
         shape = torch.Size(answer["shape"])
         frames = torch.from_file(str(out), size=shape.numel(), dtype=torch.uint8).view(shape).clone()  # t h w 3
     return frames, float(answer["frame_rate"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,7 +47,7 @@ class Weights:
 def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
     """The folder of a model: ``embedded`` or a path that holds the ``files`` that are needed. Raises CheckpointError."""
     folder = EMBEDDED if str(model) == "embedded" else Path(model)
-    missing = [name for name in files if not (folder / f"{name}.safetensors").is_file()]
+    missing = [name for name in files if not os.path.isfile(folder / f"{name}.safetensors")]
     if missing:
         where = "this installation" if folder == EMBEDDED else str(folder)
         raise CheckpointError(f"There is no {missing[0]}.safetensors in {where}; give --model a folder with {', '.join(files)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,34 +11,55 @@ from typing import Any
 from misora.client.errors import UsageError
 from misora.render import verbs
 from misora.render.footage import load_clip, load_image
-from misora.render.request import Request
+from misora.render.request import LONGEST, Request
 
-CARD = {"prompt", "seconds", "start", "end", "image", "clip", "cut"}
+CARD = {"prompt", "seconds", "span", "start", "end", "image", "clip", "cut"}
 BOARD = {"cards", "loop", "prompt"}
 SECONDS = 4.0  # of a card that says nothing else
+Board = str | Path | dict[str, Any] | list[Any]  # a JSON file, or what is in it
 
 
-def read_board(board: str | Path | dict[str, Any], request: Callable[[str, float], Request]) -> Request:
-    """The request of a storyboard; ``request`` makes one from a prompt and its seconds. Raises UsageError, MediaError.
+def read_board(board: Board, request: Callable[[str, float], Request], lasting: float = SECONDS) -> Request:
+    """The request of a storyboard; ``request`` makes one from a prompt and its seconds. Raises UsageError, MediaError."""
+    cards, loop = cards_of(board, lasting)
+    for card in cards:
+        for kind, load in (("image", load_image), ("clip", load_clip)):
+            if card.get(kind) is not None:
+                card[kind] = load(card[kind])
+    seconds = sum(float(card.get("seconds", 0.0)) for card in cards)
+    laid = verbs.storyboard(request(str(cards[0]["prompt"]), seconds), cards)
+    return verbs.loop(laid) if loop else laid
 
-    Times are ``seconds`` per card or ``start`` and ``end``; then the cards must follow each other without overlap and without a gap.
+
+def cards_of(board: Board, lasting: float = SECONDS) -> tuple[list[dict[str, Any]], bool]:
+    """The cards of a storyboard, checked, with their seconds and the paths of their images and clips; and whether it loops.
+
+    Times are ``seconds`` per card, or a ``span`` [from, to], also written as ``start`` and ``end``; then the cards must follow each other
+    without overlap and without a gap. A card that says neither is ``lasting`` seconds long. Raises UsageError.
     """
-    folder = Path.cwd() if isinstance(board, dict) else Path(board).parent
-    told = board if isinstance(board, dict) else _parsed(Path(board))
+    folder = Path.cwd() if isinstance(board, dict | list) else Path(board).parent
+    told = board if isinstance(board, dict | list) else _parsed(Path(board))
+    told = {"cards": told} if isinstance(told, list) else told
+    if not 0 < lasting <= LONGEST:
+        raise UsageError(f"A card of {lasting:g} seconds cannot be made; give --seconds above 0 and at most {LONGEST:g}.")
     if not isinstance(told, dict) or not isinstance(told.get("cards"), list) or not told["cards"]:
         raise UsageError('A storyboard is {"cards": [{"prompt": "...", "seconds": 4}, ...]}; give it at least one card.')
     _known(told, BOARD, "the storyboard")
     cards = [_card(card, number) for number, card in enumerate(told["cards"], 1)]
-    _follow(cards)
+    _follow(cards, lasting)
     for number, card in enumerate(cards, 1):
-        for kind, load in (("image", load_image), ("clip", load_clip)):
+        for kind in ("image", "clip"):
             if card.get(kind) is not None:
                 if not isinstance(card[kind], str):
                     raise UsageError(f"Card {number} has a {kind} that is no file name; write it as text.")
-                card[kind] = load(folder / card[kind])
-    seconds = sum(float(card.get("seconds", 0.0)) for card in cards)
-    laid = verbs.storyboard(request(str(cards[0]["prompt"]), seconds), cards)
-    return verbs.loop(laid) if told.get("loop") else laid
+                card[kind] = folder / card[kind]
+    return cards, bool(told.get("loop"))
+
+
+def dressed(told: Request, dress: Callable[[str], str]) -> Request:
+    """The storyboard with every card's prompt passed through ``dress``."""
+    parts = tuple(dataclasses.replace(part, prompt=dress(part.prompt)) if part.prompt else part for part in told.parts)
+    return dataclasses.replace(told, prompt=parts[0].prompt or told.prompt, parts=parts)
 
 
 def _parsed(path: Path) -> Any:
@@ -63,15 +85,19 @@ def _card(card: Any, number: int) -> dict[str, Any]:
     _known(card, CARD, f"card {number}")
     if not isinstance(card.get("prompt"), str) or not card["prompt"].strip():
         raise UsageError(f"Card {number} has no prompt; say what it shows.")
+    if "span" in card and not {"start", "end"} & card.keys():
+        if not (isinstance(card["span"], list | tuple) and len(card["span"]) == 2):
+            raise UsageError(f"Card {number} has the span {card['span']!r}; write it as [from, to] in seconds.")
+        card = {name: card[name] for name in card if name != "span"} | dict(zip(("start", "end"), card["span"], strict=True))
     for name in ("seconds", "start", "end"):
         if name in card and not (isinstance(card[name], int | float) and not isinstance(card[name], bool) and 0 <= card[name] < 1e6):
             raise UsageError(f"Card {number} has {name} {card[name]!r}; give a number of seconds.")
-    if ("start" in card) != ("end" in card) or ("start" in card and "seconds" in card):
+    if ("start" in card) != ("end" in card) or ("start" in card and "seconds" in card) or "span" in card:
         raise UsageError(f"Card {number} needs either its seconds, or its start and its end.")
     return dict(card)
 
 
-def _follow(cards: list[dict[str, Any]]) -> None:
+def _follow(cards: list[dict[str, Any]], lasting: float) -> None:
     """Turn starts and ends into seconds. Raises UsageError for overlaps and gaps."""
     clock = 0.0
     for number, card in enumerate(cards, 1):
@@ -83,7 +109,7 @@ def _follow(cards: list[dict[str, Any]]) -> None:
                 raise UsageError(f"Card {number} {what}; let it start at {clock:g} s.")
             card["seconds"] = card.pop("end") - card.pop("start")
         elif "seconds" not in card and card.get("clip") is None:
-            card["seconds"] = SECONDS
+            card["seconds"] = lasting
         if card.get("clip") is None and not card.get("seconds"):
             raise UsageError(f"Card {number} lasts no time; give it seconds above 0.")
         clock += card.get("seconds", 0.0)

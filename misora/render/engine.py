@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from misora.client.errors import UsageError
 from misora.model.weights import Loading, WanWeights, Weights, open_weights
 from misora.render import verbs
-from misora.render.board import read_board
+from misora.render.board import Board, dressed, read_board
 from misora.render.cut import Cut
-from misora.render.footage import Footage, load_clip, load_image, read_mask
+from misora.render.expand import fuller
+from misora.render.footage import Footage, is_file_name, load_clip, load_image, read_mask
 from misora.render.native import Progress
 from misora.render.render import render
 from misora.render.request import Request
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 Clip = Footage | str | Path
+Stage = Callable[[str, float], tuple[str, Callable[[Request], Footage]]]  # a scene and its seconds: its sentence, and what draws it
+WORN = ("style", "camera", "enhance", "enhance_with")  # wishes that become words of the prompt
 
 
 class Wishes(TypedDict, total=False):
@@ -32,7 +37,11 @@ class Wishes(TypedDict, total=False):
     steps: int
     guidance: float
     speed: str
-    references: tuple[Footage, ...]
+    style: str | None
+    camera: str | None
+    enhance: bool
+    enhance_with: str | None
+    references: Clip | Sequence[Clip]
     progress: Progress
 
 
@@ -42,8 +51,8 @@ class Misora:
     Clips and images are paths or ``Footage``. Raises UsageError, MediaError, GenerationError.
     """
 
-    def __init__(self, weights: Weights | WanWeights) -> None:
-        self.weights = weights
+    def __init__(self, weights: Weights | WanWeights, stage: Stage | None = None) -> None:
+        self.weights, self.stage = weights, stage
 
     def generate(self, prompt: str, *, seconds: float = Request.seconds, **wishes: Unpack[Wishes]) -> Cut:
         """A video from a sentence; with 0 ``seconds`` a picture."""
@@ -54,11 +63,11 @@ class Misora:
         return self.make(_request(prompt, 0.0, wishes), wishes)
 
     def animate(
-        self, image: Clip, prompt: str, *, last: Clip | None = None, seconds: float = Request.seconds, **wishes: Unpack[Wishes]
+        self, image: Clip | None, prompt: str, *, last: Clip | None = None, seconds: float = Request.seconds, **wishes: Unpack[Wishes]
     ) -> Cut:
-        """A video that begins with a picture and, where there is one, ends with another."""
-        end = _image(last) if last is not None else None
-        return self.make(verbs.animate(_request(prompt, seconds, wishes), _image(image), end), wishes)
+        """A video that begins with a picture, ends with another, or both; with None in place of ``image`` it only ends with ``last``."""
+        first, end = (_image(given) if given is not None else None for given in (image, last))
+        return self.make(verbs.animate(_request(prompt, seconds, wishes), first, end), wishes)
 
     def extend(self, clip: Clip, prompt: str, *, seconds: float = Request.seconds, backward: bool = False, **wishes: Unpack[Wishes]) -> Cut:
         """The clip and what comes after it, or with ``backward`` what led to it."""
@@ -69,11 +78,19 @@ class Misora:
         return self.make(verbs.connect(_request(prompt, seconds, wishes), _clip(one), _clip(other)), wishes)
 
     def loop(
-        self, prompt: str, clip: Clip | None = None, *, seconds: float = Request.seconds, overlap: str = "normal", **wishes: Unpack[Wishes]
+        self,
+        prompt: Clip,
+        clip: Clip | None = None,
+        *,
+        seconds: float = Request.seconds,
+        overlap: str = "normal",
+        **wishes: Unpack[Wishes],
     ) -> Cut:
-        """A video whose last frame flows into its first, from a sentence or of a clip."""
+        """A video whose last frame flows into its first, from a sentence or of a clip, in either order."""
+        if not isinstance(prompt, str) or is_file_name(prompt):  # as on the command line: CLIP [PROMPT]
+            prompt, clip = clip or verbs.LOOP, prompt
         given = _clip(clip) if clip is not None else None
-        return self.make(verbs.loop(_request(prompt, seconds, wishes), given, overlap), wishes)
+        return self.make(verbs.loop(_request(str(prompt), seconds, wishes), given, overlap), wishes)
 
     def remix(self, clip: Clip, prompt: str, *, strength: float | str = "mild", **wishes: Unpack[Wishes]) -> Cut:
         """The clip as the prompt has it; ``strength`` from 0, unchanged, to 1, made anew."""
@@ -96,9 +113,31 @@ class Misora:
         request = _request(prompt, Request.seconds, wishes)
         return self.make(verbs.inpaint(request, footage, mask=painted, box=box, span=span, strength=strength), wishes)
 
-    def storyboard(self, board: str | Path | dict[str, Any], **wishes: Unpack[Wishes]) -> Cut:
+    def storyboard(self, board: Board, **wishes: Unpack[Wishes]) -> Cut:
         """One video of several cards: a JSON file, or what is in it."""
-        return self.make(read_board(board, lambda prompt, seconds: _request(prompt, seconds, wishes)), wishes)
+        bare: Any = {name: value for name, value in wishes.items() if name not in WORN}
+        told = read_board(board, lambda prompt, seconds: _request(prompt, seconds, bare))
+        return self.make(dressed(told, lambda prompt: _worn(dataclasses.replace(told, prompt=prompt, parts=()), wishes).prompt), wishes)
+
+    def simulate(
+        self,
+        scene: str | Path,
+        *,
+        seconds: float = Request.seconds,
+        strength: float | str = "mild",
+        render_only: bool = False,
+        **wishes: Unpack[Wishes],
+    ) -> Cut:
+        """A scene (JSON, or a sentence of the world's grammar) moved by physics, then remixed; ``render_only``: the simulator's pictures.
+
+        Needs ``misora[world]`` and an engine of ``misora.load``. Raises MissingExtraError too.
+        """
+        if self.stage is None:
+            raise UsageError("This engine has no simulator; make it with misora.load().")
+        prompt, draft = self.stage(str(scene), seconds)
+        request = _request(prompt, seconds, wishes)
+        request.check()
+        return self.make(verbs.remix(request, draft(request), 0.0 if render_only else strength), wishes)
 
     def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
         """The video that a request describes."""
@@ -115,20 +154,33 @@ def load(
     pack: str | None = None,
     device: str | None = None,
     memory: float | None = None,
+    stage: Stage | None = None,
 ) -> Misora:
     """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
 
     For Wan's weights: LoRA files and how strong each is, ``int8`` or ``fp8`` bytes for the matrices, the device (None: the best there
-    is), and the gigabytes to take at most (None: what is free).
+    is), and the gigabytes to take at most (None: what is free). ``stage`` simulates scenes; it stands on a floor above this one.
     """
     how = Loading(packed=pack, device=device, memory=None if memory is None else memory * 1e9)
-    return Misora(open_weights(model, loras, how))
+    return Misora(open_weights(model, loras, how), stage)
 
 
 def _request(prompt: str, seconds: float, wishes: Wishes) -> Request:
-    left_out = [name for name in ("seed",) if wishes.get(name) is None] + ["progress"]
+    left_out = [name for name in ("seed",) if wishes.get(name) is None] + ["progress", "references", *WORN]
     given: dict[str, Any] = {name: value for name, value in wishes.items() if name not in left_out}
-    return Request(prompt=prompt, seconds=seconds, **given)
+    shown = wishes.get("references") or ()
+    references = tuple(_clip(clip) for clip in ((shown,) if isinstance(shown, str | Path | Footage) else shown))
+    return _worn(Request(prompt=prompt, seconds=seconds, references=references, **given), wishes)
+
+
+def _worn(request: Request, wishes: Wishes) -> Request:
+    """The request with the wishes that become words of its prompt."""
+    worn: dict[str, Any] = {name: wishes.get(name) for name in WORN if wishes.get(name)}
+    if not worn:
+        return request
+    request.check()
+    prompt, asked = fuller(request.prompt, **worn, seed=request.seed)
+    return dataclasses.replace(request, prompt=prompt, asked=asked)
 
 
 def _clip(clip: Clip) -> Footage:

@@ -10,6 +10,7 @@ from typing import Any
 
 from misora.client.errors import GenerationError, MissingExtraError, UsageError
 from misora.words.enhance import enhanced
+from misora.words.presets import STYLES, dressed
 
 SYSTEM = (
     "You write prompts for a video model. Rewrite the user's prompt as one or two plain sentences in its own language: keep everything it "
@@ -17,6 +18,26 @@ SYSTEM = (
 )
 SECONDS = 30.0  # for an endpoint to answer
 LONGEST = 2000  # characters of an answer
+
+
+def fuller(
+    prompt: str,
+    *,
+    style: str | None = None,
+    camera: str | None = None,
+    enhance: bool = False,
+    enhance_with: str | None = None,
+    seed: int = 0,
+    key: str = "",
+) -> tuple[str, str]:
+    """The prompt with its style, its camera and whatever expands it; and as it was asked where it was expanded, else empty.
+
+    Raises UsageError, GenerationError, MissingExtraError.
+    """
+    if style is not None and style not in STYLES:
+        raise UsageError(f"The style {style!r} is not known; choose {', '.join(STYLES)}.")
+    worn = dressed(prompt, style=style, camera=camera)
+    return (expand(worn, enhance_with, seed=seed, key=key), prompt) if enhance or enhance_with else (worn, "")
 
 
 def expand(prompt: str, by: str | None = None, *, seed: int = 0, key: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from misora.media.atomic import replacing
 from misora.media.read import read_untrusted
 from misora.render.request import NATIVE_RATE
 
+ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
 LATENTS = ".latents.safetensors"  # beside a video of ours: what it was decoded from
 
 
@@ -52,11 +54,27 @@ class Footage:
         return max(1, math.ceil(len(self.frames) * NATIVE_RATE / self.rate - 1e-6))
 
 
+def is_file_name(text: str) -> bool:
+    """Whether a text that may be a prompt or a clip means a file: one that is there, or a single word that ends as clips do."""
+    return os.path.isfile(text) or (len(text.split()) == 1 and Path(text).suffix.lower() in ENDINGS)
+
+
 def load_clip(path: str | Path) -> Footage:
     """A stranger's clip or image, decoded apart, with its latents where it has some. Raises MediaError."""
-    frames, rate = read_untrusted(path)
+    told: list[str] = []
+    frames, rate = read_untrusted(path, told=told)
+    for what in told:
+        warnings.warn(f"{Path(path).name} {what}", Notice, stacklevel=2)
     clip = Footage(frames=frames, rate=rate if len(frames) > 1 else 24.0, name=Path(path).name, path=Path(path))
     return with_latents(clip, latents_beside(path))
+
+
+def trimmed(clip: Footage, start: float, stop: float) -> Footage:
+    """The clip from one second to another; at least one frame."""
+    first = min(round(start * clip.rate), len(clip.frames) - 1)
+    frames = clip.frames[first : max(first + 1, round(stop * clip.rate))]
+    whole = len(frames) == len(clip.frames)
+    return clip if whole else dataclasses.replace(clip, frames=frames, latents=None, kinds="")
 
 
 def load_image(path: str | Path) -> Footage:
@@ -64,7 +82,7 @@ def load_image(path: str | Path) -> Footage:
     clip = load_clip(path)
     if len(clip.frames) > 1:
         warnings.warn(f"{clip.name} is a clip; its first frame is used.", Notice, stacklevel=2)
-    return Footage(frames=clip.frames[:1], name=clip.name)
+    return Footage(frames=clip.frames[:1], name=clip.name, path=clip.path)
 
 
 def latents_beside(path: str | Path) -> Path:

@@ -85,7 +85,7 @@ class Request:
             height, width = _parse_size(self.size)
             return height + height % 2, width + width % 2
         if clip and not self.aspect:
-            return _as_given(*clip.size)
+            return as_given(*clip.size)
         if self.aspect:
             ratio = _parse_aspect(self.aspect)
             height = 8 * round(math.sqrt(DEFAULT_SIZE[0] * DEFAULT_SIZE[1] / ratio) / 8)
@@ -120,7 +120,7 @@ class Request:
         return math.ceil(self.frames() * NATIVE_RATE / FRAME_RATE)
 
 
-def _as_given(height: int, width: int) -> tuple[int, int]:
+def as_given(height: int, width: int) -> tuple[int, int]:
     """The size of a given picture, made even, within what can be delivered."""
     scale = min(1.0, math.sqrt(PIXELS / (height * width)), SIDES[1] / max(height, width))
     scale = max(scale, SIDES[0] / min(height, width)) if min(height, width) < SIDES[0] else scale

@@ -19,14 +19,17 @@ from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 IMAGE = 1 / NATIVE_RATE  # seconds that a given image stands
 STRENGTHS = {"subtle": 0.4, "mild": 0.6, "strong": 0.85}
 OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first moment
+LOOP = "a seamless loop"  # the prompt of a clip that is looped without one
 FULL = 0.8  # strength of a full overlap
 
 
-def animate(request: Request, image: Footage, last: Footage | None = None) -> Request:
-    """``request.seconds`` that begin with ``image`` and end with ``last``."""
-    moving = Part(seconds=max(IMAGE, request.seconds - IMAGE * (2 if last else 1)))
-    parts = (Part(clip=image), moving, *([Part(clip=last)] if last else []))
-    return dataclasses.replace(request, parts=parts)
+def animate(request: Request, image: Footage | None, last: Footage | None = None) -> Request:
+    """``request.seconds`` that begin with ``image`` and end with ``last``, or with one of them do that alone."""
+    if image is None and last is None:
+        raise UsageError("There is no picture to animate; give the first one, the last one, or both.")
+    first, end = ([Part(clip=given)] if given else [] for given in (image, last))
+    moving = Part(seconds=max(IMAGE, request.seconds - IMAGE * len(first + end)))
+    return dataclasses.replace(request, parts=(*first, moving, *end))
 
 
 def extend(request: Request, clip: Footage, *, backward: bool = False) -> Request:

@@ -187,7 +187,7 @@ def request_of(job: Job, files: Files) -> Request:
 
 def _card(card: dict[str, Any], files: Files) -> dict[str, Any]:
     """A card as the renderer takes it; a clip takes its own time, and what the card lasts beyond it is drawn."""
-    from misora.render.footage import load_clip, load_image
+    from misora.render.footage import load_clip, load_image, trimmed
 
     told: dict[str, Any] = {"prompt": plain(card["prompt"]), "seconds": card["seconds"], "cut": card.get("cut", False)}
     if card.get("image"):
@@ -198,18 +198,10 @@ def _card(card: dict[str, Any], files: Files) -> dict[str, Any]:
     return told
 
 
-def trimmed(clip: Footage, start: float, stop: float) -> Footage:
-    """The clip from one second to another; at least one frame."""
-    first = min(round(start * clip.rate), len(clip.frames) - 1)
-    frames = clip.frames[first : max(first + 1, round(stop * clip.rate))]
-    whole = len(frames) == len(clip.frames)
-    return clip if whole else dataclasses.replace(clip, frames=frames, latents=None, kinds="")
-
-
 def _changed(request: Request, job: Job, clip: Footage, files: Files) -> Request:
     """The request of a verb that begins from ``clip``."""
     from misora.render import verbs
-    from misora.render.footage import load_clip
+    from misora.render.footage import load_clip, trimmed
 
     asked = job.request
     if asked.get("trim"):

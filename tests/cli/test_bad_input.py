@@ -89,7 +89,7 @@ FITTED: dict[str, tuple[Callable[[str], object], tuple[str, ...], tuple[int, int
     ),
     "another rate": (film, ("connect", "a.mp4", "f.mp4", "a ball", *SHORT), (80, 64), "has 25 frames per second; the video has 24"),
     "rotation": (turned, ("extend", "f.mp4", "a ball", *SHORT), (64, 80), ""),
-    "variable rate": (lambda f: film(f, times=[0, 40, 80, 400, 800]), ("extend", "f.mp4", "a ball", *SHORT), (80, 64), ""),
+    "variable rate": (lambda f: film(f, times=[0, 40, 80, 400, 800]), ("extend", "f.mp4", "a ball", *SHORT), (80, 64), "last unevenly"),
     "ten bits": (lambda f: film(f, shape="yuv420p10le"), ("remix", "f.mp4", "a ball"), (80, 64), ""),
     "alpha": (lambda f: film(f, "libvpx-vp9", "yuva420p"), ("extend", "f.webm", "a ball", *SHORT), (80, 64), ""),
     "CMYK, EXIF, 16 bits and alpha": (
@@ -98,6 +98,7 @@ FITTED: dict[str, tuple[Callable[[str], object], tuple[str, ...], tuple[int, int
         (80, 64),
         "e.jpg is 64x80; it is cropped",
     ),
+    "clear picture": (lambda f: Image.new("LA", (WIDTH, HEIGHT)).save(f), ("animate", "f.png", "a ball", *SHORT), (80, 64), "on white"),
     "tiny": (lambda f: picture(f, size=(7, 5)), ("animate", "f.png", "a ball", *SHORT), (90, 64), ""),
     "a clip as last image": (film, ("animate", "a.png", "a ball", "--last", "f.mp4", *SHORT), (80, 64), "its first frame is used"),
     "mask of another size": (
@@ -147,6 +148,7 @@ REFUSED: dict[str, tuple[Callable[[str], object], tuple[str, ...], int, str]] = 
     "black mask": (lambda f: Image.new("L", (80, 64)).save(f), ("inpaint", "a.mp4", "a ball", "--mask", "f.png"), 1, "marks nothing"),
     "span backwards": (lambda f: None, ("inpaint", "a.mp4", "a ball", "--from", ".2", "--to", ".1"), 2, "the first before the second"),
     "strength": (lambda f: None, ("remix", "a.mp4", "a ball", "--strength", "nan"), 2, "from 0, unchanged, to 1"),
+    "0 seconds of a clip": (lambda f: None, ("remix", "a.mp4", "a ball", "--seconds", "0"), 2, "above 0"),
     "0 seconds": (lambda f: None, ("generate", "a ball", "--seconds", "0"), 2, "misora image"),
     "0 seconds between": (lambda f: None, ("connect", "a.mp4", "a.mp4", "a ball", "--seconds", "0"), 2, "more than 0"),
     "10 000 seconds": (lambda f: None, ("generate", "a ball", "--seconds", "10000"), 2, "at most 600"),
@@ -155,6 +157,8 @@ REFUSED: dict[str, tuple[Callable[[str], object], tuple[str, ...], int, str]] = 
 BOARDS: dict[str, tuple[Any, str]] = {
     "overlap": ([CARD | {"start": 0, "end": 2}, CARD | {"start": 1, "end": 3}], "overlaps"),
     "gap": ([CARD | {"start": 0, "end": 1}, CARD | {"start": 2, "end": 3}], "gap"),
+    "overlapping spans": ([CARD | {"span": [0, 2]}, CARD | {"span": [1, 3]}], "overlaps"),
+    "half a span": ([CARD | {"span": [0]}], "from, to"),
     "no prompt": ([{"seconds": 1}], "no prompt"),
     "blank prompt": ([{"prompt": " ", "seconds": 1}], "no prompt"),
     "too long": ([CARD | {"seconds": 10_000}], "600"),

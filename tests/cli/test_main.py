@@ -96,6 +96,9 @@ MISTAKES = [
     (("generate", "a ball", "--out", "taken.mp4"), "--force"),
     (("generate", "a ball", "--out", "nowhere/a.mp4"), "no folder"),
     (("generate", "a ball", "--out", "a.txt"), ".mp4"),
+    (("generate", "a ball", "--out", "a" * 300 + ".mp4"), "cannot be written"),
+    (("generate", "a ball", "--out", "/proc/a.mp4"), "cannot be written"),
+    (("loop", "a red ball rolls " * 20, "--seconds", "0"), "nothing moves"),
     (("image", "a ball", "--out", "a.mp4"), ".png"),
     (("generate", "a ball", "--nonsense"), "--nonsense"),
     (("generate",), "prompt"),
@@ -136,6 +139,17 @@ def test_bad_weights_end_in_one_sentence_and_code_1(
     assert run("generate", "a ball", "--model", str(folder), "--quiet", *FAST) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert list(here.iterdir()) == []
+
+
+def test_what_the_system_refuses_ends_in_one_sentence_and_code_1(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device", "ball.mp4")
+
+    monkeypatch.setattr(common, "make", full)
+    assert run("generate", "a ball") == 1
+    assert capsys.readouterr().err == "misora: ball.mp4: No space left on device; check the name and the place.\n"
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,12 +42,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 VERBS = {
     ("animate", "a.png", "a ball", "--last", "a.png", "--seconds", "0.5"): 0.5,
+    ("animate", "a ball", "--last", "a.png", "--seconds", "0.5"): 0.5,
     ("extend", "a.mp4", "a ball", "--seconds", "0.5"): 1.0,
     ("extend", "a.mp4", "a ball", "--seconds", "0.5", "--backward", "--reference", "a.png"): 1.0,
     ("connect", "a.mp4", "a.mp4", "a ball", "--seconds", "0.3"): 1.3,
     ("loop", "a ball", "--seconds", "0.5", "--size", "112x64"): 0.42,
     ("loop", "a.mp4", "--overlap", "short"): 0.5,
     ("remix", "a.mp4", "a ball", "--strength", "subtle"): 0.5,
+    ("remix", "a.mp4", "a ball", "--strength", "0", "--seconds", "0.25"): 0.25,
     ("inpaint", "a.mp4", "a ball", "--mask", "mask.png"): 0.5,
     ("inpaint", "a.mp4", "a ball", "--box", "10,10,40,30", "--from", "0.2"): 0.5,
     ("storyboard", "board.json", "--size", "112x64", "--style", "archival"): 0.8,
@@ -122,6 +124,7 @@ MISTAKES = [
     (("extend", "a.mp4", "a ball", "--seconds", "10000"), "at most 600"),
     (("animate", "a.png", "a ball", "--seconds", "0"), "nothing moves"),
     (("loop", "a.png", "a ball"), "is a picture"),
+    (("animate", "a.png"), "required: prompt"),
     (("generate", "a ball", "--style", "baroque"), "choose realistic"),
     (("generate", "a ball", "--variations", "0"), "1 to 16"),
     (("storyboard", "none.json"), "cannot be read"),
@@ -142,6 +145,7 @@ def test_files_that_are_no_clips_end_with_code_1(here: Path, capsys: pytest.Capt
     Path("text.mp4").write_text("ffconcat version 1.0")
     assert main(["extend", "text.mp4", "a ball"]) == 1
     assert main(["extend", "none.mp4", "a ball"]) == 1
+    assert main(["loop", "none.mp4"]) == 1  # no prompt, but a name that was mistyped
     assert "no video or image known here" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from misora.client.errors import MediaError
+from misora.media.decode import rgb_frames
+from misora.media.limits import LIMITS
 from misora.media.read import read_image, read_untrusted, read_video
 
 
@@ -49,14 +52,35 @@ def test_what_is_transparent_lies_on_white(picture: np.ndarray, ending: str, tmp
     assert near(read[5, 5], (255, 255, 255)) and near(read[5, -5], (255, 0, 0))
 
 
-@pytest.mark.parametrize(("orientation", "red"), [(3, (-5, 5)), (6, (5, -5)), (8, (5, 5))])
-def test_pictures_stand_upright(picture: np.ndarray, orientation: int, red: tuple[int, int], tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(picture).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    read = read_image(tmp_path / "a.jpg")
-    assert read.shape == ((64, 96, 3) if orientation == 3 else (96, 64, 3))
-    assert near(read[red], (255, 0, 0)) and near(read[-1 - red[0], -1 - red[1]], (0, 0, 255))
+@pytest.mark.parametrize("ending", ["png", "webp", "jpg"])
+def test_pictures_stand_upright_whichever_way_they_were_turned_or_mirrored(picture: np.ndarray, ending: str, tmp_path: Path) -> None:
+    picture[:32, 48:] = (0, 255, 0)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(picture).save(tmp_path / f"a.{ending}", exif=exif, **({"quality": 95} if ending == "jpg" else {"lossless": True}))
+        upright = torch.from_numpy(np.array(ImageOps.exif_transpose(Image.open(tmp_path / f"a.{ending}")).convert("RGB")))
+        read = read_image(tmp_path / f"a.{ending}")
+        assert read.shape == upright.shape and (read.int() - upright.int()).abs().float().mean() < 3, orientation
+
+
+def test_exif_that_cannot_be_read_turns_nothing(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 16, 3), np.uint8)).save(tmp_path / "a.jpg")
+    whole = (tmp_path / "a.jpg").read_bytes()
+    for damaged in (b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff" + b"\x12\x01\x03\0\x01\0\0\0\x09\0\0\0"):
+        block = b"Exif\0\0" + damaged
+        (tmp_path / "a.jpg").write_bytes(whole[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + whole[2:])
+        assert read_image(tmp_path / "a.jpg").shape == (8, 16, 3)
+
+
+def test_what_was_done_to_a_strangers_clip_is_told(picture: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(picture).convert("RGBA").save(tmp_path / "opaque.png")
+    Image.new("LA", (16, 16)).save(tmp_path / "clear.png")
+    told: list[str] = []
+    read_untrusted(tmp_path / "opaque.png", told=told)
+    assert not told
+    read_untrusted(tmp_path / "clear.png", told=told)
+    assert told == ["is partly transparent; what is lies on white."]
 
 
 def test_frames_that_last_unevenly_come_at_their_mean_rate(tmp_path: Path) -> None:
@@ -72,6 +96,9 @@ def test_frames_that_last_unevenly_come_at_their_mean_rate(tmp_path: Path) -> No
     container.mux(stream.encode(None))
     container.close()
     frames, rate = read_video(tmp_path / "a.mp4")
+    told: list[str] = []
+    deque(rgb_frames(tmp_path / "a.mp4", LIMITS, told=told), maxlen=0)
+    assert len(told) == 1 and "last unevenly" in told[0]
     seen = frames[:, 16, 16, 0].float()
     at = [min(range(len(times)), key=lambda k: abs(12 * k - float(value))) for value in seen]
     late = [abs(times[k] / 1000 - i / rate) for i, k in enumerate(at)]

@@ -27,7 +27,9 @@ def engine(folder: Path) -> Misora:
 
 
 def test_python_makes_a_file(folder: Path, tmp_path: Path) -> None:
-    path = misora.load(str(folder)).generate("a red ball", seed=1, steps=2, seconds=0.5).save(tmp_path / "a.mp4")
+    engine = misora.load(str(folder))
+    assert engine.stage is not None
+    path = engine.generate("a red ball", seed=1, steps=2, seconds=0.5).save(tmp_path / "a.mp4")
     info = probe(path)
     assert (info.width, info.height, info.frame_rate, info.seconds) == (704, 384, 24, 0.5)
 

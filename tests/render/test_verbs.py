@@ -54,6 +54,10 @@ def test_an_image_is_the_first_frame_and_another_the_last(engine: Misora) -> Non
     both = frames_of(engine.animate(first, "a ball", last=last, seconds=1.0, **WISHES))
     assert torch.equal(both[0], first.frames[0]) and torch.equal(both[-1], last.frames[0])
     assert abs(len(both) - 24) <= 4
+    end = frames_of(engine.animate(None, "a ball", last=last, seconds=1.0, **WISHES))
+    assert torch.equal(end[-1], last.frames[0]) and abs(len(end) - 24) <= 4
+    with pytest.raises(UsageError, match="no picture"):
+        engine.animate(None, "a ball")
 
 
 def test_extending_keeps_the_clip_and_adds_what_was_asked(engine: Misora) -> None:
@@ -213,6 +217,35 @@ def test_references_are_looked_at_and_not_shown(engine: Misora) -> None:
     plain = engine.generate("a ball", seconds=0.5, size="112x64", **WISHES)
     seen = engine.generate("a ball", seconds=0.5, size="112x64", references=(footage(20),), **WISHES)
     assert len(frames_of(seen)) == 12 and not torch.equal(frames_of(seen), frames_of(plain))
+
+
+def test_wishes_become_words_and_paths_become_clips(engine: Misora, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", footage(12).frames, 24)
+    video = engine.generate("a ball", seconds=0.1, style="claymation", camera="zoom in", references=[path], size="112x64", **WISHES)
+    assert video.request.prompt == "a ball, in a clay style, as the camera zooms in" and len(video.request.references) == 1
+    fuller = engine.image("a crimson ball", enhance=True, references=path, size="112x64", **WISHES).request
+    assert fuller.prompt.startswith("a red ball") and fuller.asked == "a crimson ball" and fuller.references[0].path == path
+    with pytest.raises(UsageError, match="choose realistic"):
+        engine.image("a ball", style="baroque")
+    with pytest.raises(UsageError, match="empty"):
+        engine.image(" ", style="night")
+    for asked in ((path,), (str(path), "a ball"), ("a ball", path)):
+        looped = engine.loop(*asked, overlap="short", **WISHES).request
+        assert looped.loop and looped.parts and looped.prompt in ("a seamless loop", "a ball")
+    board = [{"prompt": "a ball", "span": [0, 0.2]}, {"prompt": "a cube", "span": (0.2, 0.4)}]
+    assert engine.storyboard(board, style="night", size="64x64", **WISHES).request.prompts() == (
+        "a ball, in a realistic style, at night",
+        "a cube, in a realistic style, at night",
+    )
+
+
+def test_a_scene_is_simulated_upstairs_and_remixed_here(engine: Misora) -> None:
+    with pytest.raises(UsageError, match="misora.load"):
+        engine.simulate("a red ball rolls")
+    draft = footage(12)
+    staged = Misora(engine.weights, lambda scene, seconds: (scene, lambda request: draft))
+    assert torch.equal(frames_of(staged.simulate("a red ball", seconds=0.5, render_only=True, **WISHES)), draft.frames)
+    assert not torch.equal(frames_of(staged.simulate("a red ball", seconds=0.5, **WISHES)), draft.frames)
 
 
 def test_a_long_video_is_drawn_while_it_is_delivered_and_the_same_again(engine: Misora) -> None:
