@@ -72,9 +72,9 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
 
-def add_seconds(parser: argparse.ArgumentParser, what: str, default: float = 4.0) -> None:
+def add_seconds(parser: argparse.ArgumentParser, what: str, default: float = 4.0, most: int = 600) -> None:
     """How long."""
-    parser.add_argument("--seconds", type=float, default=default, metavar="N", help=f"{what}, up to 600 (default: {default:g})")
+    parser.add_argument("--seconds", type=float, default=default, metavar="N", help=f"{what}, up to {most} (default: {default:g})")
 
 
 def add_trim(parser: argparse.ArgumentParser) -> None:
@@ -101,9 +101,8 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
     """
     check_variations(args)
     with _notices(quiet=args.quiet):
-        request = build(request_from(args, seconds))
-        request.check()
-    requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(args.variations)]
+        requests = varied(build(request_from(args, seconds)), args.variations)
+    request = requests[0]
     outs = [output_path(numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
     if not args.quiet:
         ours = args.model == "embedded" or os.path.isfile(Path(args.model) / "text.safetensors")
@@ -125,6 +124,14 @@ def check_variations(args: argparse.Namespace) -> None:
     """Raise UsageError unless so many can be made."""
     if not 1 <= args.variations <= VARIATIONS:
         raise UsageError(f"{args.variations} variations cannot be made; ask for 1 to {VARIATIONS}.")
+
+
+def varied(request: Request, variations: int) -> list[Request]:
+    """A request for each variation, of seeds that follow each other. Raises UsageError."""
+    requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(variations)]
+    for one in requests:
+        one.check()
+    return requests
 
 
 def request_from(args: argparse.Namespace, seconds: float) -> Request:

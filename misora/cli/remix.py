@@ -28,5 +28,4 @@ def run(args: argparse.Namespace) -> None:
     if args.server:
         remote.remix(args, strength)
         return
-    given = lambda: common.begun(load_clip(args.clip), args.seconds)
-    common.make(args, 4.0, common.VIDEOS, lambda request: verbs.remix(request, given(), strength))
+    common.make(args, 4.0, common.VIDEOS, lambda request: verbs.remix(request, common.begun(load_clip(args.clip), args.seconds), strength))

@@ -160,10 +160,9 @@ def _orders(args: argparse.Namespace, suffixes: tuple[str, ...]) -> list[tuple[R
             raise UsageError(f"--{name} is for weights on this machine; leave it or --server out.")
     common.check_variations(args)
     request = common.request_from(argparse.Namespace(**vars(args) | {"reference": None}), getattr(args, "seconds", None) or 4.0)
-    request.check()
+    requests = common.varied(request, args.variations)
     if request.asked and not args.quiet:
         print(f"misora: expanded to: {request.prompt}", file=sys.stderr)
-    requests = [dataclasses.replace(request, seed=request.seed + i) for i in range(args.variations)]
     return [
         (one, common.output_path(common.numbered(args.out, i, args.variations), one, suffixes, force=args.force))
         for i, one in enumerate(requests)
@@ -225,7 +224,7 @@ def _lasts(card: Fields) -> float:
         return float(card["seconds"])
     container, _, info = open_file(card["clip"], LIMITS)
     container.close()
-    return round(info.seconds + card.get("seconds", 0.0), 3)
+    return float(round(info.seconds + card.get("seconds", 0.0), 3))
 
 
 def _card(card: Fields) -> Fields:

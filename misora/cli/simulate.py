@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from misora.words.graph import SceneGraph
     from misora.world.mesh import Mesh
 
+LONGEST = 20  # seconds of a scene
 TRIES = 5  # seeds after which a scene is given up
 EXAMPLE = '"a red ball rolls to the right on grass"'
 
@@ -27,8 +28,10 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("scene", metavar="SCENE.json|PROMPT", help="a scene graph, or a sentence of the world's grammar")
     common.add_flags(parser, prompt=False)
     parser.add_argument("--render-only", action="store_true", help="keep the simulator's own pictures")
-    parser.add_argument("--strength", default="mild", metavar="0..1", help="how much is made anew: a number, or subtle, mild, strong")
-    common.add_seconds(parser, "length")
+    parser.add_argument(
+        "--strength", default="mild", metavar="0..1", help="how much is made anew: a number, or subtle, mild, strong (default: mild)"
+    )
+    common.add_seconds(parser, "length", most=LONGEST)
     parser.set_defaults(run=run, computes=True, prompt=None)
 
 
@@ -58,8 +61,8 @@ def scene_of(text: str, seconds: float) -> tuple[SceneGraph, str, dict[int, Mesh
     from misora.words.read import read
     from misora.words.tell import tell
 
-    if not 0.5 <= seconds <= 20:
-        raise UsageError(f"{seconds:g} seconds cannot be simulated; ask for 0.5 to 20.")
+    if not 0.5 <= seconds <= LONGEST:
+        raise UsageError(f"{seconds:g} seconds cannot be simulated; ask for 0.5 to {LONGEST}.")
     if not text.endswith(".json"):
         graph = read(text, seconds)
         if graph is None:

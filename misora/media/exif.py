@@ -55,7 +55,10 @@ def _tag(tiff: bytes) -> int:
     """The orientation in an EXIF block, which is a small TIFF; 1 where there is none."""
     if tiff[:2] not in (b"II", b"MM"):
         return AS_IT_IS
-    number = lambda start, size: int.from_bytes(tiff[start : start + size], "little" if tiff[:2] == b"II" else "big")
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], "little" if tiff[:2] == b"II" else "big")
+
     first = number(4, 4) + 2
     for entry in range(first, min(first + 12 * number(first - 2, 2), len(tiff) - 11), 12):
         if number(entry, 2) == ORIENTATION and number(entry + 2, 2) == SHORT:

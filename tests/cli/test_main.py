@@ -90,6 +90,7 @@ MISTAKES = [
     (("generate", "a ball", "--seconds", "four"), "--seconds"),
     (("generate", "a ball", "--seed", "-3"), "seed"),
     (("generate", "a ball", "--seed", "1e9"), "--seed"),
+    (("generate", "a ball", "--seed", str(2**63 - 1), "--variations", "2"), "seed"),
     (("generate", "a ball", "--steps", "0"), "steps"),
     (("generate", "a ball", "--guidance", "99"), "Guidance"),
     (("generate", "a ball", "--speed", "warp"), "balanced"),

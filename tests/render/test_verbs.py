@@ -22,6 +22,7 @@ from misora.render.engine import Misora, load
 from misora.render.footage import Footage, Notice, feathered, fitted, load_clip, load_image, read_mask, to_native
 from misora.render.parts import Part, cast
 from misora.render.request import Request
+from misora.render.seal import story_of
 from misora.render.seams import Lost, faded
 from tests.tiny import write_weights
 
@@ -227,6 +228,8 @@ def test_wishes_become_words_and_paths_become_clips(engine: Misora, tmp_path: Pa
     assert fuller.prompt.startswith("a red ball") and fuller.asked == "a crimson ball" and fuller.references[0].path == path
     with pytest.raises(UsageError, match="choose realistic"):
         engine.image("a ball", style="baroque")
+    picture = write_image(tmp_path / "a.png", footage(1).frames[0])
+    assert story_of(verbs.animate(Request(prompt="a ball"), load_image(picture))).inputs == (picture,)
     with pytest.raises(UsageError, match="empty"):
         engine.image(" ", style="night")
     for asked in ((path,), (str(path), "a ball"), ("a ball", path)):
