@@ -41,6 +41,7 @@ class Wishes(TypedDict, total=False):
     camera: str | None
     enhance: bool
     enhance_with: str | None
+    enhance_key: str
     references: Clip | Sequence[Clip]
     progress: Progress
 
@@ -166,7 +167,7 @@ def load(
 
 
 def _request(prompt: str, seconds: float, wishes: Wishes) -> Request:
-    left_out = [name for name in ("seed",) if wishes.get(name) is None] + ["progress", "references", *WORN]
+    left_out = [name for name in ("seed",) if wishes.get(name) is None] + ["progress", "references", "enhance_key", *WORN]
     given: dict[str, Any] = {name: value for name, value in wishes.items() if name not in left_out}
     shown = wishes.get("references") or ()
     references = tuple(_clip(clip) for clip in ((shown,) if isinstance(shown, str | Path | Footage) else shown))
@@ -179,7 +180,7 @@ def _worn(request: Request, wishes: Wishes) -> Request:
     if not worn:
         return request
     request.check()
-    prompt, asked = fuller(request.prompt, **worn, seed=request.seed)
+    prompt, asked = fuller(request.prompt, **worn, seed=request.seed, key=wishes.get("enhance_key", ""))
     return dataclasses.replace(request, prompt=prompt, asked=asked)
 
 
