@@ -50,7 +50,8 @@ def read_image(path: str | Path, limits: Limits = LIMITS) -> Tensor:
 def read_untrusted(path: str | Path, limits: Limits = LIMITS, told: list[str] | None = None) -> tuple[Tensor, float]:
     """As ``read_video``, for a stranger's file: decoded in a child process with its own ceilings of memory and time. Raises MediaError.
 
-    ``told`` gets what had to be done to make it fit, as ``rgb_frames`` says it.
+    ``told`` gets what had to be done to make it fit, as ``rgb_frames`` says it. The frames lie in a file without a name, which the system
+    brings into memory as they are looked at: most of a long clip is only passed on.
     """
     with tempfile.TemporaryDirectory(prefix="misora-") as folder:
         out = Path(folder) / "frames.rgb"
@@ -65,5 +66,5 @@ def read_untrusted(path: str | Path, limits: Limits = LIMITS, told: list[str] | 
         if told is not None:
             told += answer["told"]
         shape = torch.Size(answer["shape"])
-        frames = torch.from_file(str(out), size=shape.numel(), dtype=torch.uint8).view(shape).clone()  # t h w 3
+        frames = torch.from_file(str(out), size=shape.numel(), dtype=torch.uint8).view(shape)  # t h w 3
     return frames, float(answer["frame_rate"])

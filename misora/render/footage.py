@@ -16,10 +16,13 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from misora.client.errors import MediaError
 from misora.media.atomic import replacing
+from misora.media.limits import LIMITS
 from misora.media.read import read_untrusted
-from misora.render.request import NATIVE_RATE
+from misora.render.request import LONGEST, NATIVE_RATE
 
 ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
+# What was made here may be as long as can be asked for, and is gone on from; servers hold uploads to narrower limits before they get here.
+GIVEN = dataclasses.replace(LIMITS, seconds=1.1 * LONGEST, frames=20_000, decoded_bytes=8_000_000_000, child_seconds=300)
 LATENTS = ".latents.safetensors"  # beside a video of ours: what it was decoded from
 
 
@@ -62,7 +65,7 @@ def is_file_name(text: str) -> bool:
 def load_clip(path: str | Path) -> Footage:
     """A stranger's clip or image, decoded apart, with its latents where it has some. Raises MediaError."""
     told: list[str] = []
-    frames, rate = read_untrusted(path, told=told)
+    frames, rate = read_untrusted(path, GIVEN, told)
     for what in told:
         warnings.warn(f"{Path(path).name} {what}", Notice, stacklevel=2)
     clip = Footage(frames=frames, rate=rate if len(frames) > 1 else 24.0, name=Path(path).name, path=Path(path))

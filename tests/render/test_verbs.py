@@ -297,6 +297,14 @@ def test_what_the_network_sees_of_a_picture_is_where_delivery_puts_it() -> None:
     assert seen[48, 88] > 0.9 and seen[40, 88] < -0.9 and seen.shape == (96, 176)
 
 
+def test_what_was_made_long_can_be_gone_on_from(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", torch.zeros(140, 64, 64, 3, dtype=torch.uint8), 1.0)
+    clip = load_clip(tmp_path / "a.mp4")
+    assert clip.seconds == 140 and not clip.frames[-1].float().mean() > 20
+    clip.frames[0] = 1  # its own, not the file's
+    assert load_clip(tmp_path / "a.mp4").frames[0].float().mean() < 1
+
+
 def test_other_shapes_are_fitted_with_a_notice(tmp_path: Path) -> None:
     with pytest.warns(Notice, match="100x300; it is cropped to fill 112x64"):
         assert fitted(footage(2, size=(300, 100)), SIZE).size == SIZE
