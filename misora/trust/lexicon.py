@@ -46,6 +46,10 @@ SHORTEST_SKELETON = 4  # signs of a Japanese word that is looked for with small 
 KANJI_IN_MANY = frozenset("大人女男中小外内本日新高上下白黒一二三四五六七八九十第東西南北前後今年月時分同全無不")
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
 FUNCTION_WORDS = frozenset(FUNCTION.split())
+ENGLISH_ONLY = FUNCTION_WORDS - frozenset("to i so no me us he we go do be".split())  # the others may be Japanese particles
+ENDINGS = frozenset("s d t r n l ng ngs rs ns ds ts nt nts st lt s2n 2n sn".split()) - {"ds", "ts"} | {""}  # of a stem, as heard
+LARGE_FOR_SMALL = frozenset("ヤユヨツアイウエオ")  # what a small letter may have been typed as
+NAME_GOES_ON = frozenset("一二三太司吾介郎也志夫治美香恵代江朗")  # 佐藤健 is not 佐藤健太
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -242,11 +246,15 @@ class Lexicon:
                         yield Mark(group=group, start=start, end=end)
         if place + 1 < len(tokens) and len(tokens[place + 1][2]) >= 4:
             _, end, second = tokens[place + 1]
-            alike = self._alike(second)
-            for known in candidates:
+            alike = {second} if self._means_itself(second) else self._alike(second)
+            for known in {word} if self._means_itself(word) else candidates:
                 for phrase, group in self.exact.get(known, ()):
                     if len(phrase) == 2 and phrase[1] in alike and len(known) + len(phrase[1]) >= SHORTEST_NAME:
                         yield Mark(group=group, start=start, end=end)
+
+    def _means_itself(self, word: str) -> bool:
+        """Whether a word of the language was written, which is no slip for another."""
+        return word in self.everyday or word in self.vocabulary
 
     def _as_heard(self, word: str) -> Iterator[str]:
         """Known words that sound like ``word`` and are not spelt far from it; a stem may have an ending after it."""
@@ -256,7 +264,7 @@ class Lexicon:
                 stem = known in self.stems
                 far = 2 if len(said) < SHORTEST_SOUND else len(known) // 2 - 1
                 begins = known[0] in (word[0], *SAME_START.get(word[0], ""))
-                if begins and (stem or length == len(said)) and sounds.edits(word, known, start_only=stem) <= far:
+                if begins and (said[length:] in ENDINGS if stem else length == len(said)) and sounds.edits(word, known, start_only=stem) <= far:
                     yield known
 
     def _in_romaji(self, tokens: list[tuple[int, int, str]], alone: bool) -> Iterator[Mark]:
@@ -270,7 +278,7 @@ class Lexicon:
                         break
                     _, end, following = tokens[place + more]
                     joined += following
-                if not joined.isalpha() or not joined.isascii() or (more and len(following) < 2):
+                if not joined.isalpha() or not joined.isascii() or (more and (len(following) < 2 or word in ENGLISH_ONLY)):
                     break
                 said = sounds.romaji(joined)
                 if more == 0 and (word in self.everyday or self._known(word)):
@@ -293,7 +301,7 @@ class Lexicon:
         yield from _uncovered(self._scan(text, folded, self.japanese))
         if (calm := normalise.unstretched(text)) != text:
             yield from _uncovered(self._scan(calm, normalise.hiragana(calm), self.japanese))
-        if (skeleton := normalise.skeleton(text)) != text:
+        if (skeleton := normalise.skeleton(text)) != text or not LARGE_FOR_SMALL.isdisjoint(text):
             yield from _uncovered(self._scan(skeleton, normalise.hiragana(skeleton), self.skeletons))
         if normalise.MASK in folded:
             yield from self._scan_masked(folded)
@@ -335,7 +343,7 @@ def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:
     end = place + len(written)
     same = normalise.is_katakana if normalise.is_katakana(text[place]) else normalise.is_hiragana
     if not normalise.is_kana(written[0]):
-        return False
+        return whole and len(written) <= SHORT_NAME and text[end : end + 1] in NAME_GOES_ON
     before = place > 0 and same(text[place - 1])
     after = end < len(text) and same(text[end]) and normalise.is_kana(written[-1]) and not text.startswith(TAILS, end)
     if same is normalise.is_katakana:

@@ -15,7 +15,7 @@ from misora.trust.decision import Verdict
 from misora.trust.lexicon import Lexicon, Mark
 
 WITHIN = 80  # characters between the words of a rule, unless it says otherwise
-NAMES = ("celebrity", "character", "brand")
+NAMES = ("celebrity", "celebrity_name", "character", "character_bare", "character_name", "character_title", "brand", "brand_name", "brand_word")
 MISSPELT = (
     "celebrity",
     "character",
