@@ -63,6 +63,20 @@ SKELETON = {
     )
 }
 FIRST_KATAKANA, LAST_KATAKANA, TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
+HIRAGANA_FOR = {code: code - TO_HIRAGANA for code in range(FIRST_KATAKANA, LAST_KATAKANA + 1)}
+IN_JAPANESE = re.compile(f"[{JAPANESE}]")
+
+
+class _Seen(dict[int, str | None]):
+    """A table for ``str.translate`` that drops what nobody sees: marks, formats, controls. It fills itself."""
+
+    def __missing__(self, code: int) -> str | None:
+        sign = chr(code)
+        hidden = unicodedata.category(sign) in ("Mn", "Me", "Cf", "Cc") and sign not in VOICED and sign != "\n"
+        return self.setdefault(code, None if hidden else sign)
+
+
+SEEN = _Seen()
 
 
 @functools.cache
@@ -83,8 +97,7 @@ def plain(text: str) -> str:
     if text.isascii():
         return text.lower()
     split = APART.sub(r"\1", unicodedata.normalize("NFKD", DRAWN.sub(lambda found: DRAWN_AS[found[0]], text).translate(lookalikes())))
-    kept = (sign for sign in split if sign in VOICED or unicodedata.category(sign) not in ("Mn", "Me", "Cf", "Cc") or sign == "\n")
-    return unicodedata.normalize("NFC", "".join(kept)).casefold().translate(lookalikes())
+    return unicodedata.normalize("NFC", split.translate(SEEN)).casefold().translate(lookalikes())
 
 
 def words(text: str) -> Iterator[tuple[int, str]]:
@@ -109,7 +122,12 @@ def meanings(word: str) -> Iterator[str]:
 
 def hiragana(text: str) -> str:
     """Katakana written as hiragana, sign for sign, so that one spelling finds the other."""
-    return "".join(chr(ord(sign) - TO_HIRAGANA) if FIRST_KATAKANA <= ord(sign) <= LAST_KATAKANA else sign for sign in text)
+    return text.translate(HIRAGANA_FOR)
+
+
+def is_japanese(text: str) -> bool:
+    """Whether there is a Japanese letter in a text."""
+    return not text.isascii() and IN_JAPANESE.search(text) is not None
 
 
 def joined(text: str) -> str:

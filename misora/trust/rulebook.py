@@ -12,10 +12,21 @@ from typing import Any
 
 from misora.trust import normalise
 from misora.trust.decision import Verdict
-from misora.trust.lexicon import Lexicon, Mark
+from misora.trust.lexicon import Lexicon
+from misora.trust.mark import Mark
 
 WITHIN = 80  # characters between the words of a rule, unless it says otherwise
-NAMES = ("celebrity", "celebrity_name", "character", "character_bare", "character_name", "character_title", "brand", "brand_name", "brand_word")
+NAMES = (
+    "celebrity",
+    "celebrity_name",
+    "character",
+    "character_bare",
+    "character_name",
+    "character_title",
+    "brand",
+    "brand_name",
+    "brand_word",
+)
 MISSPELT = (
     "celebrity",
     "character",

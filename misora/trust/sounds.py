@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator, Sequence
 
 HEARD = (  # what is written, what is heard; in this order
     (r"^kn|^gn", "n"),
@@ -18,13 +19,13 @@ HEARD = (  # what is written, what is heard; in this order
     (r"sc(?=[eiy])|c(?=[eiy])|z", "s"),
     (r"ck|c|q", "k"),
     (r"dg(?=[eiy])|g(?=[eiy])", "j"),
-    (r"(?<=[aeiouy])[wh]|(?<=[^0-9])h", ""),
+    (r"(?<=[aeiouy])[wh]|(?<=[^0-9\n])h", ""),
     (r"v", "f"),
     (r"(.)\1+", r"\1"),
     (r"^[aeiouy]+", "a"),
     (r"(?<!^)[aeiouy]+", ""),
 )
-HEARD_AS = [(re.compile(written), sound) for written, sound in HEARD]
+HEARD_AS = [(re.compile(written, re.MULTILINE), sound) for written, sound in HEARD]
 
 ROWS = {
     "": "あいうえお",
@@ -47,6 +48,7 @@ ROWS = {
 SYLLABLES = {kana: row + vowel for row, signs in ROWS.items() for kana, vowel in zip(signs, "aiueo", strict=True)}
 SYLLABLES |= {"を": "o", "ん": "n", "ぢ": "zi", "づ": "zu", "ー": "", "っ": "", " ": ""}
 SMALL_Y, SMALL_VOWEL = {"ゃ": "ya", "ゅ": "yu", "ょ": "yo"}, {"ぁ": "a", "ぃ": "i", "ぅ": "u", "ぇ": "e", "ぉ": "o"}
+KANA = frozenset(SYLLABLES) | frozenset(SMALL_Y) | frozenset(SMALL_VOWEL)
 SPELLINGS = (  # one of several ways to write a syllable, and the way that is kept
     (r"sh(?=i)", "s"),
     (r"sh", "sy"),
@@ -73,6 +75,14 @@ def heard(word: str) -> str:
     return word
 
 
+def all_heard(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each word and how it sounds; many at once are quicker than one by one."""
+    said = "\n".join(words)
+    for written, sound in HEARD_AS:
+        said = written.sub(sound, said)
+    return zip(words, said.split("\n"), strict=True) if words else iter(())
+
+
 def edits(word: str, known: str, *, start_only: bool = False) -> int:
     """Letters to add, drop or change between two words; with ``start_only``, between ``known`` and the best beginning of ``word``."""
     row = list(range(len(word) + 1))
@@ -93,14 +103,14 @@ def romaji(word: str) -> str:
 
 def in_romaji(kana: str) -> str:
     """Hiragana in that spelling, or nothing where a sign is no kana."""
+    if not KANA.issuperset(kana):
+        return ""
     said = ""
     for sign in kana:
         if sign in SMALL_Y:
             said = said[:-1] + SMALL_Y[sign]
         elif sign in SMALL_VOWEL:
             said = said[:-1] + SMALL_VOWEL[sign]
-        elif sign in SYLLABLES:
-            said += SYLLABLES[sign]
         else:
-            return ""
+            said += SYLLABLES[sign]
     return romaji(said)
