@@ -15,7 +15,7 @@ from misora.trust.typos import Typos, usual_slip
 SHORTEST_TYPO, SHORTEST_NAME, SHORTEST_USUAL = 7, 10, 8  # letters: a word, or a name of two words, may be misspelt only when it has so many
 SHORTEST_SLIP = 6  # letters of a word in which a vowel, a doubled letter or one that sounds the same may be wrong, or two swapped
 SHORTEST_HEARD = 6  # letters of a word that may be written as it is heard
-LONGEST_SPELLED = 24  # letters
+LONGEST_SPELLED, LONGEST_ENDING = 24, 4  # letters of a run of single ones, and of what follows a stem in it
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
 FUNCTION_WORDS = frozenset(FUNCTION.split())
 
@@ -64,15 +64,13 @@ class English:
 
     def words(self, plain: str) -> list[Word]:
         """The words of a plain text, repaired; spelled-out ones once more as one."""
-        return list(self._words(list(normalise.words(plain))))
+        return list(self._words(list(normalise.words(plain)), plain))
 
-    def _words(self, raw: list[tuple[int, str]]) -> Iterator[Word]:
+    def _words(self, raw: list[tuple[int, str]], plain: str) -> Iterator[Word]:
         place, before = 0, ""
         while place < len(raw):
             start, word = raw[place]
-            run = 1
-            while place + run < len(raw) and len(raw[place + run][1]) == len(word) == 1 and run < LONGEST_SPELLED:
-                run += 1
+            run = _run(raw, place, plain)
             if run >= 3:
                 spelled = "".join(letter for _, letter in raw[place : place + run])
                 yield from (Word(start, raw[place + run - 1][0] + 1, piece) for piece in self._split(spelled))
@@ -86,7 +84,7 @@ class English:
         """A run of single letters as the words it spells: ``heilhitler`` is two."""
         for size in range(len(spelled), 0, -1):
             for start in range(len(spelled) - size + 1):
-                if size > 2 and self.known(self._repaired(spelled[start : start + size])):
+                if size > 2 and self._spelt(self._repaired(spelled[start : start + size])):
                     if start:
                         yield from self._split(spelled[:start])
                     yield self._repaired(spelled[start : start + size])
@@ -94,6 +92,11 @@ class English:
                         yield from self._split(spelled[start + size :])
                     return
         yield spelled
+
+    def _spelt(self, word: str) -> bool:
+        return word in self.vocabulary or any(
+            word[:length] in self.stems for length in range(max(1, len(word) - LONGEST_ENDING), len(word) + 1)
+        )
 
     def known(self, word: str) -> bool:
         """Whether it is a word of the rules, or begins with a stem of theirs."""
@@ -205,6 +208,17 @@ class English:
                 usual = all(a == b or usual_slip(a, b) for a, b in ((word.text, known), (following[0].text, phrase[1])))
                 if len(known) + len(phrase[1]) >= (SHORTEST_USUAL if usual else SHORTEST_NAME):
                     yield Mark(group=group, start=word.start, end=following[0].end)
+
+
+def _run(raw: list[tuple[int, str]], place: int, plain: str) -> int:
+    """How many single letters follow each other from ``place`` on, all with blanks or all with other signs between them."""
+    run, blank = 1, False
+    while place + run < len(raw) and len(raw[place + run - 1][1]) == len(raw[place + run][1]) == 1 and run < LONGEST_SPELLED:
+        gap = plain[raw[place + run - 1][0] + 1 : raw[place + run][0]]
+        if run > 1 and gap.isspace() != blank:
+            break
+        run, blank = run + 1, gap.isspace()
+    return run
 
 
 def _parts(terms: list[str]) -> list[tuple[str, ...]]:

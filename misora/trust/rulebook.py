@@ -49,7 +49,9 @@ _NUMBER = rf"(\d{{1,2}}|{'|'.join(WORDS_EN)})"
 AGES = (
     re.compile(rf"\b{_NUMBER}[\s-]*(?:years?|yrs?|yo|y/o)\b(?:[\s-]*olds?)?"),
     re.compile(rf"\b(?:boys?|girls?|child|aged?|brides?|kids?) (?:of |aged )?{_NUMBER}\b"),
-    re.compile(r"(\d{1,2}|[一二三四五六七八九]?十?[一二三四五六七八九]?)[歳才]"),
+    re.compile(rf"\b(?:looks?|looking|barely|only|just) (?:about |around |like |barely |only |turned )?{_NUMBER}\b(?! \w)"),
+    re.compile(rf"\b(?:looks?|looking) (?:about|around|barely) {_NUMBER}\b"),
+    re.compile(r"(\d{1,2}|[一二三四五六七八九]?十?[一二三四五六七八九]?)(?:[歳才]|さい(?:の|で|く))"),
 )
 
 
@@ -90,7 +92,8 @@ class Rulebook:
     def __init__(self, rules: dict[str, Any], groups: dict[str, list[str]]) -> None:
         self.version = str(rules["version"])
         self.rules = [_rule(line) for line in rules["rules"]]
-        self.lexicon = Lexicon(groups, fuzzy=MISSPELT, whole=NAMES)
+        excuses = {group for rule in self.rules for group in rule.excused_by}
+        self.lexicon = Lexicon(groups, fuzzy=MISSPELT, whole=NAMES, kept=excuses)
 
     @classmethod
     @functools.cache
