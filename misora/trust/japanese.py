@@ -28,9 +28,9 @@ Term = tuple[str, str, str]  # folded to hiragana, as written, group
 class Japanese:
     """The terms of all groups: ``Japanese([("裸の", "nude")]).marks("裸の人")``."""
 
-    def __init__(self, terms: Iterable[tuple[str, str]], whole: frozenset[str] = frozenset(), kept: frozenset[str] = frozenset()) -> None:
-        """(term, group) each. Names of ``whole`` groups must be a whole word: マリオ is not in マリオネット; no exception hides ``kept`` ones."""
-        self.whole, self.kept = whole, kept
+    def __init__(self, terms: Iterable[tuple[str, str]], whole: frozenset[str] = frozenset()) -> None:
+        """(term, group) each. Names of ``whole`` groups must be a whole word: マリオ is not in マリオネット."""
+        self.whole = whole
         self.terms: dict[str, list[Term]] = defaultdict(list)  # by first sign
         self.calm: dict[str, list[Term]] = defaultdict(list)  # exceptions without what stretches them
         self.skeletons: dict[str, list[Term]] = defaultdict(list)  # those that differ from the term
@@ -56,14 +56,14 @@ class Japanese:
             return
         text = normalise.kana_for_lookalikes(normalise.joined(plain))
         folded = normalise.hiragana(text)
-        yield from uncovered(self._scan(text, folded, self.terms), self.kept)
+        yield from uncovered(self._scan(text, folded, self.terms))
         if (calm := normalise.unstretched(text)) != text:
             again = normalise.hiragana(calm)
-            yield from uncovered([*self._scan(calm, again, self.terms), *self._scan(calm, again, self.calm)], self.kept)
+            yield from uncovered([*self._scan(calm, again, self.terms), *self._scan(calm, again, self.calm)])
         if (bare := normalise.skeleton(text)) != text or not LARGE_FOR_SMALL.isdisjoint(text):
             again = normalise.hiragana(bare)
             long = self._scan(bare, again, self.terms, shortest=SHORTEST_SKELETON)
-            yield from uncovered([*long, *self._scan(bare, again, self.calm), *self._scan(bare, again, self.skeletons)], self.kept)
+            yield from uncovered([*long, *self._scan(bare, again, self.calm), *self._scan(bare, again, self.skeletons)])
         if normalise.MASK in folded:
             yield from self._scan_masked(folded)
 

@@ -13,14 +13,8 @@ from misora.trust.mark import EVERYDAY, Mark, uncovered
 class Lexicon:
     """The words of all groups, indexed for one pass over a text: ``Lexicon({"nude": ["naked", "裸の"]}).marks("…")``."""
 
-    def __init__(
-        self, groups: dict[str, list[str]], fuzzy: Iterable[str] = (), whole: Iterable[str] = (), kept: Iterable[str] = ()
-    ) -> None:
-        """Words of ``fuzzy`` groups are found with any one letter wrong; names of ``whole`` groups must be a whole Japanese word.
-
-        No exception hides the words of ``kept`` groups.
-        """
-        self.kept = frozenset(kept)
+    def __init__(self, groups: dict[str, list[str]], fuzzy: Iterable[str] = (), whole: Iterable[str] = ()) -> None:
+        """Words of ``fuzzy`` groups are found with any one letter wrong; names of ``whole`` groups must be a whole Japanese word."""
         everyday = frozenset(groups.get(EVERYDAY, ()))
         latin: list[tuple[str, str]] = []
         japanese: list[tuple[str, str]] = []
@@ -28,7 +22,7 @@ class Lexicon:
             for term in groups[group]:
                 (japanese if normalise.is_japanese(term) else latin).append((term, group))
         self.english = English(latin, frozenset(fuzzy), everyday)
-        self.japanese = Japanese(japanese, frozenset(whole), self.kept)
+        self.japanese = Japanese(japanese, frozenset(whole))
         self.groups = frozenset(groups) - {EVERYDAY}
 
     def marks(self, text: str) -> list[Mark]:
@@ -36,7 +30,7 @@ class Lexicon:
         plain = normalise.plain(text)
         words = self.english.words(plain)
         return [
-            *uncovered(self.english.marks(words), self.kept),
+            *uncovered(self.english.marks(words)),
             *self.japanese.in_romaji(words, self._is_english, alone=plain.isascii()),
             *self.japanese.marks(plain),
         ]

@@ -18,9 +18,8 @@ class Mark:
     end: int
 
 
-def uncovered(found: Iterable[Mark], kept: frozenset[str] = frozenset()) -> list[Mark]:
-    """What no exception lies over, without the exceptions. Marks of ``kept`` groups stay: what excuses is not excused."""
+def uncovered(found: Iterable[Mark]) -> list[Mark]:
+    """What no exception lies over, without the exceptions."""
     marks = list(found)
     covers = [mark for mark in marks if mark.group == HARMLESS]
-    open_marks = (mark for mark in marks if mark.group != HARMLESS)
-    return [mark for mark in open_marks if mark.group in kept or not any(c.start <= mark.start < c.end for c in covers)]
+    return [mark for mark in marks if mark.group != HARMLESS and not any(c.start <= mark.start < c.end for c in covers)]

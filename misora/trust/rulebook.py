@@ -92,8 +92,7 @@ class Rulebook:
     def __init__(self, rules: dict[str, Any], groups: dict[str, list[str]]) -> None:
         self.version = str(rules["version"])
         self.rules = [_rule(line) for line in rules["rules"]]
-        excuses = {group for rule in self.rules for group in rule.excused_by}
-        self.lexicon = Lexicon(groups, fuzzy=MISSPELT, whole=NAMES, kept=excuses)
+        self.lexicon = Lexicon(groups, fuzzy=MISSPELT, whole=NAMES)
 
     @classmethod
     @functools.cache

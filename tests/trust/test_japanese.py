@@ -6,6 +6,7 @@ import pytest
 
 from misora.trust.english import Word
 from misora.trust.japanese import Japanese
+from misora.trust.normalise import plain
 
 BOOK = Japanese(
     [("コカイン", "drug"), ("佐藤健", "name"), ("マリオ", "name"), ("ロリ", "bad"), ("ローリング", "harmless")], whole=frozenset({"name"})
@@ -14,8 +15,6 @@ BOOK = Japanese(
 
 @pytest.mark.parametrize("text", ["コカイン", "こかいん", "コ カ イ ン", "コーカイーン", "コヵイン", "コカ○ン", "ｺｶｲﾝ"])
 def test_every_spelling_is_found(text: str) -> None:
-    from misora.trust.normalise import plain
-
     assert {mark.group for mark in BOOK.marks(plain(text))} == {"drug"}
 
 
