@@ -101,7 +101,11 @@ class Japanese:
                 if more:
                     _, end, following = words[place + more]
                     joined += following
-                if not joined.isalpha() or not joined.isascii() or (more and (len(following) < 2 or word in NO_PARTICLES)):
+                if (
+                    not joined.isalpha()
+                    or not joined.isascii()
+                    or (more and (len(following) < 2 or not NO_PARTICLES.isdisjoint((word, following))))
+                ):
                     break
                 if not more and english(word):
                     continue
