@@ -16,6 +16,8 @@ SHORTEST_TYPO, SHORTEST_NAME, SHORTEST_USUAL = 7, 10, 8  # letters: a word, or a
 SHORTEST_SLIP = 6  # letters of a word in which a vowel, a doubled letter or one that sounds the same may be wrong, or two swapped
 SHORTEST_HEARD = 6  # letters of a word that may be written as it is heard
 LONGEST_SPELLED, LONGEST_ENDING = 24, 4  # letters of a run of single ones, and of what follows a stem in it
+SHORTEST_DOUBLED = 4  # letters of a word that may have any of them doubled
+DOUBLED = re.compile(r"(.)\1+")
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
 FUNCTION_WORDS = frozenset(FUNCTION.split())
 
@@ -112,8 +114,11 @@ class English:
         for meaning in normalise.meanings(word):
             if self.known(meaning):
                 return meaning
-        if word.isalpha() and word not in self.everyday and word.endswith("in") and self.known(word + "g"):
-            return word + "g"
+        if word.isalpha() and word not in self.everyday:
+            if word.endswith("in") and self.known(word + "g"):
+                return word + "g"
+            if DOUBLED.search(word) and (single := DOUBLED.sub(r"\1", word)) in self._single:
+                return self._single[single]
         return self._unmasked(word, before) if "*" in word or "#" in word else word
 
     def _unmasked(self, word: str, before: str) -> str:
@@ -130,6 +135,11 @@ class English:
                 found.append(known)
         follows = {phrase[1] for phrase, _ in self.exact.get(before, ()) if len(phrase) > 1}
         return next((known for known in found if known in follows), found[0] if found else self._stem_under_mask(word))
+
+    @functools.cached_property
+    def _single(self) -> dict[str, str]:
+        """Each word by what is left of it when doubled letters are one: ``staabbed`` is ``stabbed``."""
+        return {DOUBLED.sub(r"\1", known): known for known in sorted(self.vocabulary) if len(known) >= SHORTEST_DOUBLED}
 
     @functools.cached_property
     def _by_letter(self) -> dict[str, list[str]]:

@@ -28,12 +28,12 @@ class Lexicon:
     def marks(self, text: str) -> list[Mark]:
         """Every group's words in ``text``, which is taken as it came; words under an exception are left out."""
         plain = normalise.plain(text)
-        words = self.english.words(plain)
-        return [
-            *uncovered(self.english.marks(words)),
-            *self.japanese.in_romaji(words, self._is_english, alone=plain.isascii()),
-            *self.japanese.marks(plain),
-        ]
+        found = list(self.japanese.marks(plain))
+        for letters in dict.fromkeys((plain, normalise.uncut(plain))):
+            words = self.english.words(letters)
+            found += uncovered(self.english.marks(words))
+            found += self.japanese.in_romaji(words, self._is_english, alone=plain.isascii())
+        return found
 
     def _is_english(self, word: str) -> bool:
         return word in self.english.everyday or self.english.known(word)

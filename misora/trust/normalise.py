@@ -64,6 +64,7 @@ SKELETON = {
 }
 FIRST_KATAKANA, LAST_KATAKANA, TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
 HIRAGANA_FOR = {code: code - TO_HIRAGANA for code in range(FIRST_KATAKANA, LAST_KATAKANA + 1)}
+CUT = re.compile(r"(?<=[^\W\d_])[/|\\_~·•](?=[^\W\d_])")  # what may stand between the letters of one word
 IN_JAPANESE = re.compile(f"[{JAPANESE}]")
 
 
@@ -110,6 +111,8 @@ def words(text: str) -> Iterator[tuple[int, str]]:
 
 def meanings(word: str) -> Iterator[str]:
     """What a disguised word may be, likeliest first: leet undone, then letters that are said once or twice instead of many times."""
+    if word.count("|") > 1:
+        yield word.replace("|", "")
     undone = "".join(LEET.get(sign, sign) for sign in word) if not word.isalpha() and not word.isdigit() else word
     yield undone
     if "1" in word:
@@ -133,6 +136,11 @@ def is_japanese(text: str) -> bool:
 def joined(text: str) -> str:
     """Japanese letters that were pulled apart by blanks, dots or strokes put together again, and breath marks after them dropped."""
     return BETWEEN.sub("", text)
+
+
+def uncut(text: str) -> str:
+    """Words that a stroke or a bar parts, as one: ``mas/sacre``."""
+    return CUT.sub("", text)
 
 
 def is_hiragana(sign: str) -> bool:

@@ -65,6 +65,9 @@ DISGUISES = {
     "hyphen": "be-headed",
     "repeats": "beheeeeaded",
     "masked": "beh*aded",
+    "stroke": "behe/aded",
+    "bars": "b|e|h|e|a|d|e|d",
+    "doubled": "behheaaded",
     "flags": "".join(chr(0x1F1E6 + ord(letter) - 97) for letter in "beheaded"),
 }
 
