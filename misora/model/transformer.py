@@ -34,13 +34,15 @@ class TransformerConfig:
     activation: str = "relu2"  # or "gelu"
     bias: bool = False
     position_grid: int = 16  # side of the learned position grid; 0: none, as in Wan
+    skip: bool = False  # the input itself is added to the output, each channel by a gate of the noise level
 
 
 class Transformer(nn.Module):
     """Wan's transformer (arXiv:2503.20314) with one noise level per token and patches of 1x2x2 latents.
 
-    Beside Wan: a learned two-dimensional position embedding, an embedding of each latent frame's kind, and a role vector
-    for reference frames that starts at zero.
+    Beside Wan: a learned two-dimensional position embedding, an embedding of each latent frame's kind, a role vector for reference
+    frames that starts at zero, and a gated skip from input to output, since a network that predicts clean latents must else copy
+    what is nearly clean through all of its blocks (arXiv:2206.00364, section 5).
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -58,9 +60,13 @@ class Transformer(nn.Module):
         self.head_norm = nn.LayerNorm(width, eps=layers.EPS, elementwise_affine=False)
         self.head_modulation = nn.Parameter(torch.zeros(2, width))
         self.head = nn.Linear(width, 4 * config.channels, bias=bias)
-        for last in (self.noise_table, self.head):
-            nn.init.zeros_(last.weight)
-        nn.init.zeros_(self.noise_table.bias)
+        self.skip = nn.Linear(width, 4 * config.channels) if config.skip else None
+        for last in (self.noise_table, self.head, self.skip):
+            if last is not None:
+                nn.init.zeros_(last.weight)
+        for late in (self.noise_table, self.skip):
+            if late is not None:
+                nn.init.zeros_(late.bias)
 
     def forward(
         self,
@@ -121,7 +127,12 @@ class Transformer(nn.Module):
             tokens = layers.modulate(self.head_norm, tokens, modulation, self.head_modulation, 0, 1)
         else:
             tokens = kernels.norm(tokens, quick.rows_of(tokens, modulation, self.head_modulation), 1, 0)
-        return unpatch(self.head(tokens), height, width), tapped
+        made = self.head(tokens)  # b t p 4c
+        if self.skip is not None:
+            gates = self.skip(F.silu(noise).to(made.dtype))  # u 4c
+            gates = gates.view(*x.shape[:1], x.shape[2], 1, -1) if index is None else gates[index]  # b t 1 4c or b t p 4c
+            made = torch.addcmul(made, gates, patch(x.to(made.dtype))[0])
+        return unpatch(made, height, width), tapped
 
     def _words(self, text: Tensor, dtype: torch.dtype, heard: Heard | None) -> list[Any]:
         """For each block the text [b, l, d] or [b, t, l, d], or what it once made of it where the blocks stay in memory."""

@@ -18,7 +18,8 @@ from misora.model.weights import Weights
 from misora.render.compose import Work
 from misora.render.request import Request
 
-LAG = 0.1  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
+LAG = 0.2  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
+ETA = 1.0  # of the noise that each step leaves is drawn anew: what an early step drew wrongly a later one can mend (measured: LOG.md)
 GUIDED = (0.75, 1.0)  # noise levels with guidance: below them it pulls apart what the levels above have settled (measured: LOG.md)
 RING = 2  # times the steps for a ring, whose frames all begin at once: as many in all as for a clip of its length
 Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
@@ -52,7 +53,8 @@ class Native:
         request, encode = self.request, self.weights.text.encode
         told, negative = encode(list(self.work.prompts)), encode([request.negative])  # k l d, 1 l d
         text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
-        how = at_speed(Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, interval=GUIDED), OURS[request.speed])
+        wished = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, interval=GUIDED, eta=ETA)
+        how = at_speed(wished, OURS[request.speed])
         turns = self.work.canvas.ring
         how = dataclasses.replace(how, steps=RING * how.steps) if turns else dataclasses.replace(how, lag=LAG * how.steps)
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)

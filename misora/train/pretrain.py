@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import functional as F
 
 from misora.canvas.canvas import PATCH, kind_indices
 from misora.canvas.draw import draw_canvas
@@ -34,7 +35,10 @@ COMPILERS = ("c++", "g++", "clang++")  # torch.compile needs one; without any th
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainRecipe:
-    """One run's choices. ``average``: decay of the running mean of the weights; ``truth``: weight of the truth head's loss."""
+    """One run's choices. ``average``: decay of the running mean of the weights; ``truth``: weight of the truth head's loss.
+
+    ``things``: how much more than 1 the error of tokens in and next to things weighs when they are clean; less the noisier they are.
+    """
 
     config: TransformerConfig
     servings: tuple[Serving, ...]
@@ -47,6 +51,7 @@ class PretrainRecipe:
     cooldown: int = 400  # over so many steps
     level_mean: float = 1.3
     truth: float = 0.25
+    things: float = 3.0
     compiled: bool = True
 
 
@@ -126,6 +131,7 @@ class Pretrainer:
         truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
         spread = path.over_channels(everywhere)  # b 1 t 1 1 or b 1 t h w
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
+        weight = weight * (1 + self.recipe.things * (1 - spread) * _near_things(batch.labels).to(self.device))  # b 1 t h w
         error = ((made.float() - clean).square() * weight).mean()
         return error, truth
 
@@ -194,6 +200,12 @@ class Pretrainer:
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""
         return self.look_at(self.average)
+
+
+def _near_things(labels: Tensor) -> Tensor:
+    """1 for the latents in or next to tokens that show a thing, [b, 1, t, h, w], out of labels [b, 2, t, h/2, w/2]."""
+    near = F.max_pool2d((labels[:, 0] > 0).float(), 3, stride=1, padding=1)  # b t h/2 w/2
+    return near.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)[:, None]
 
 
 def flops(config: TransformerConfig, tokens: int) -> float:

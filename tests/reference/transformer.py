@@ -34,9 +34,11 @@ def _clip(network: Transformer, x: Tensor, level: Tensor, text: Tensor, kinds: T
         y = _layer_norm(tokens) * (1 + own[:, 4]) + own[:, 3]
         tokens = tokens + own[:, 5] * block.ffn.down(block.ffn.up(y).clamp_min(0) ** 2)
     tokens = _layer_norm(tokens) * (1 + noise + network.head_modulation[1]) + noise + network.head_modulation[0]
+    gates = network.skip(torch.nn.functional.silu(noise)) if network.skip is not None else torch.zeros(len(places), 4 * x.shape[0])  # n 4c
     out = torch.zeros_like(x)
-    for (t, i, j), made in zip(places, network.head(tokens), strict=True):
-        out[:, t, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = made.reshape(-1, 2, 2)
+    for (t, i, j), made, gate in zip(places, network.head(tokens), gates, strict=True):
+        spot = slice(None), t, slice(2 * i, 2 * i + 2), slice(2 * j, 2 * j + 2)
+        out[spot] = made.reshape(-1, 2, 2) + gate.reshape(-1, 2, 2) * x[spot]
     return out
 
 

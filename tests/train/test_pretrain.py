@@ -74,6 +74,17 @@ def test_the_loss_falls(shards: Path) -> None:
     assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
+def test_errors_where_things_are_weigh_more(shards: Path) -> None:
+    plain, there = learner(shards), learner(shards)
+    plain.recipe = dataclasses.replace(plain.recipe, things=0.0)
+    empty = plain.loader.batch(0)
+    empty.labels.zero_()
+    batches = {"things": plain.loader.batch(0), "nothing": empty}
+    losses = {(name, one): one.losses(one.network, one.truth, batch, torch.Generator().manual_seed(0))[0].item()
+              for one in (plain, there) for name, batch in batches.items()}  # fmt: skip
+    assert losses["nothing", there] == losses["nothing", plain] == losses["things", plain] < losses["things", there]
+
+
 def test_every_recipe_names_a_share_for_each_serving() -> None:
     for recipe in (make() for make in RECIPES.values()):
         assert abs(sum(serving.share for serving in recipe.servings) - 1) < 1e-9
