@@ -18,6 +18,7 @@ SHORTEST_HEARD = 6  # letters of a word that may be written as it is heard
 LONGEST_SPELLED, LONGEST_ENDING = 24, 4  # letters of a run of single ones, and of what follows a stem in it
 SHORTEST_DOUBLED = 4  # letters of a word that may have any of them doubled
 DOUBLED = re.compile(r"(.)\1+")
+SHORTEST_GLUED = 9  # letters of a word that may be cut into pieces of four and more: disem bowel ment
 FUNCTION = "a an the is it in on at as of to or and by he she we i so no my me us be do go up if am"
 FUNCTION_WORDS = frozenset(FUNCTION.split())
 
@@ -191,9 +192,10 @@ class English:
             if apart != 1 or (word != "be" and word in FUNCTION_WORDS) or following in FUNCTION_WORDS:
                 return
             word, end = word + following, end_of_next
-            if len(word) >= 6 and min(len(words[place].text), len(following)) <= 3:
+            if len(word) >= 6:
+                shortest = 5 if min(len(words[place].text), len(following)) <= 3 else SHORTEST_GLUED
                 for phrase, group in self._starting_with(word):
-                    if len(phrase) == 1 and group != HARMLESS and len(phrase[0].rstrip("*")) >= 5:
+                    if len(phrase) == 1 and group != HARMLESS and len(phrase[0].rstrip("*")) >= shortest:
                         yield Mark(group=group, start=start, end=end)
 
     def _misspelt(self, word: Word) -> Iterator[Mark]:

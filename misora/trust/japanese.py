@@ -64,6 +64,8 @@ class Japanese:
             again = normalise.hiragana(bare)
             long = self._scan(bare, again, self.terms, shortest=SHORTEST_SKELETON)
             yield from uncovered([*long, *self._scan(bare, again, self.calm), *self._scan(bare, again, self.skeletons)])
+        if (said := normalise.spoken(text)) != text:
+            yield from uncovered(self._scan(said, normalise.hiragana(said), self.terms))
         if normalise.MASK in folded:
             yield from self._scan_masked(folded)
 
@@ -127,4 +129,4 @@ def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:
         return before or (after and len(written) <= SHORT_NAME)
     if not normalise.is_katakana(written[0]):
         return False
-    return len(written) <= SHORT_NAME and (whole or (len(written) < SHORT_NAME and (before or after)))
+    return len(written) <= SHORT_NAME and (whole or (len(written) < SHORT_NAME and (before or after or text[place - 1 : place] > "一")))

@@ -26,6 +26,9 @@ DRAWN_AS = {
     "レま": "は",
     "|ま": "は",
     "ﾚま": "は",
+    "衣果": "裸",
+    "ネ果": "裸",
+    "礻果": "裸",
 }  # letters made of two signs
 DRAWN = re.compile("|".join(map(re.escape, DRAWN_AS)))
 MASK = "○"  # what stands for a letter left out, whatever it was typed as
@@ -64,6 +67,11 @@ SKELETON = {
 }
 FIRST_KATAKANA, LAST_KATAKANA, TO_HIRAGANA = 0x30A1, 0x30F6, 0x60
 HIRAGANA_FOR = {code: code - TO_HIRAGANA for code in range(FIRST_KATAKANA, LAST_KATAKANA + 1)}
+NAMED = "ウーマン マン ガール ボーイ キング マウス キティ ポッター バット スパイダー スーパー アイアン ワンダー ハリー"
+IN_ENGLISH = "woman man girl boy king mouse kitty potter bat spider super iron wonder harry"
+MIXED = dict(zip(NAMED.split(), IN_ENGLISH.split(), strict=True))
+MIXED_WITH = re.compile(rf"(?<=[a-z])([-・ ]?)({'|'.join(MIXED)})(?![ァ-ヺ])|(?<![ァ-ヺ])()({'|'.join(MIXED)})(?=[-・ ]?[a-z]{{3}})")
+SPOKEN = re.compile(r"[ァ-ヺー]*ヲ[ァ-ヺー]*|[ァ-ヺー]{8,}")  # katakana that may be a whole sentence
 CUT = re.compile(r"(?<=[^\W\d_])[/|\\_~·•](?=[^\W\d_])")  # what may stand between the letters of one word
 IN_JAPANESE = re.compile(f"[{JAPANESE}]")
 
@@ -78,6 +86,24 @@ class _Seen(dict[int, str | None]):
 
 
 SEEN = _Seen()
+
+
+@functools.cache
+def pictures() -> tuple[re.Pattern[str], dict[str, str]]:
+    """What emoji say, alone or side by side: a pattern that finds them and the English words of each."""
+    said: dict[str, str] = {}
+    for line in resources.files("misora.trust").joinpath("rules/pictures.txt").read_text(encoding="utf-8").splitlines():
+        words, _, signs = line.partition(": ")
+        if signs and words[0] != "#":
+            said |= dict.fromkeys(signs.split(), f" {words} ")
+    return re.compile("|".join(sorted(map(re.escape, said), key=len, reverse=True))), said
+
+
+def pictured(text: str) -> str:
+    """Emoji as the words that they stand for: 🔪 is a knife."""
+    found, said = pictures()
+    bare = text.replace("\ufe0f", "")
+    return found.sub(lambda sign: said[sign[0]], bare) if found.search(bare) else text
 
 
 @functools.cache
@@ -97,8 +123,10 @@ def plain(text: str) -> str:
     """Lower case, composed, without invisible signs and marks, look-alikes replaced: what a reader takes the text for."""
     if text.isascii():
         return text.lower()
-    split = APART.sub(r"\1", unicodedata.normalize("NFKD", DRAWN.sub(lambda found: DRAWN_AS[found[0]], text).translate(lookalikes())))
-    return unicodedata.normalize("NFC", split.translate(SEEN)).casefold().translate(lookalikes())
+    drawn = DRAWN.sub(lambda found: DRAWN_AS[found[0]], pictured(text)).translate(lookalikes())
+    split = APART.sub(r"\1", unicodedata.normalize("NFKD", drawn))
+    meant = unicodedata.normalize("NFC", split.translate(SEEN)).casefold().translate(lookalikes())
+    return MIXED_WITH.sub(lambda found: (found[1] or "") + MIXED[found[2] or found[4]], meant)
 
 
 def words(text: str) -> Iterator[tuple[int, str]]:
@@ -126,6 +154,13 @@ def meanings(word: str) -> Iterator[str]:
 def hiragana(text: str) -> str:
     """Katakana written as hiragana, sign for sign, so that one spelling finds the other."""
     return text.translate(HIRAGANA_FOR)
+
+
+def spoken(text: str) -> str:
+    """A sentence that is all in katakana as one in hiragana, in which words have no borders: ジサツノホウホウヲ."""
+    if "ヲ" not in text and any(map(is_hiragana, text)):
+        return text
+    return SPOKEN.sub(lambda found: hiragana(found[0]) if len(found[0]) > 5 else found[0], text)
 
 
 def is_japanese(text: str) -> bool:
