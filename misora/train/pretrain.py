@@ -97,7 +97,8 @@ class Pretrainer:
     def step(self, number: int) -> dict[str, float]:
         """One batch forward, back and into the weights."""
         batch = self._batch(number)
-        loss, truth = self.losses(*self.working, batch, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number))
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number)
+        loss, truth = self.losses(*self.working, batch, generator, self.recipe.things)
         (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
         self._update(number)
         self.samples += batch.whole
@@ -112,8 +113,10 @@ class Pretrainer:
         self.coming = {number + 1: after}
         return now.result()
 
-    def losses(self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Weighted error of the predicted clean latents, and the truth head's cross-entropy."""
+    def losses(
+        self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator, things: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted error of the predicted clean latents, with so much more weight near ``things``, and the truth head's cross-entropy."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
         tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
@@ -131,7 +134,7 @@ class Pretrainer:
         truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
         spread = path.over_channels(everywhere)  # b 1 t 1 1 or b 1 t h w
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
-        weight = weight * (1 + self.recipe.things * (1 - spread) * _near_things(batch.labels).to(self.device))  # b 1 t h w
+        weight = weight * (1 + things * (1 - spread) * _near_things(batch.labels).to(self.device))  # b 1 t h w
         error = ((made.float() - clean).square() * weight).mean()
         return error, truth
 
