@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from misora.model.autoencoder import GROUP, Autoencoder, AutoencoderConfig, pixel_frames
-from misora.train.loop import Budget, Look, rank, share_gradients, train
+from misora.train.log import Look
+from misora.train.loop import Budget, rank, share_gradients, train
 from misora.train.muon import Muon
 
 Bytes = npt.NDArray[np.uint8]

@@ -16,14 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from misora.client.errors import CheckpointError
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Look:
-    """Figures and pictures ([h, w, 3] uint8) to be logged."""
-
-    figures: dict[str, float] = dataclasses.field(default_factory=dict)
-    sheets: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+from misora.train.log import Log, Look
 
 
 class Learner(Protocol):
@@ -50,6 +43,11 @@ class Budget:
     minutes: float | None = None
     checkpoint_seconds: float = 300.0
 
+    def spent(self, number: int, seconds: float) -> float | None:
+        """The share of the budget that is used up after ``number`` steps in all and ``seconds`` of this run; None where there is no end."""
+        shares = [done / most for done, most in ((number, self.steps), (seconds / 60, self.minutes)) if most]
+        return min(1.0, max(shares)) if shares else None
+
 
 def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False) -> int:
     """Train, resuming from ``folder`` if it holds a state; returns the number of steps done in all.
@@ -58,7 +56,17 @@ def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False
     """
     folder.mkdir(parents=True, exist_ok=True)
     number = _resume(learner, folder / "state.pt")
-    log = _Log(folder, quiet) if leads() else None
+    log = Log(folder, quiet) if leads() else None
+    try:
+        number = _steps(learner, folder / "state.pt", budget, number, log)
+    finally:
+        if log is not None:
+            log.close()
+    return number
+
+
+def _steps(learner: Learner, state: Path, budget: Budget, number: int, log: Log | None) -> int:
+    """From step ``number`` until the budget is spent; returns the number of steps done in all."""
     started = saved = time.monotonic()
     over = False
     while not over and (budget.steps is None or number < budget.steps):
@@ -67,16 +75,19 @@ def train(learner: Learner, folder: Path, budget: Budget, *, quiet: bool = False
         now = time.monotonic()
         over = agreed(budget.minutes is not None and now - started > budget.minutes * 60)
         if log is not None:
-            log.write(number, figures)
+            log.write(number, figures, budget.spent(number, now - started))
             if not over and now - saved > budget.checkpoint_seconds:
-                save_state(learner, folder / "state.pt", number)
-                log.show(number, learner.look())
+                _keep(learner, state, number, log)
                 saved = time.monotonic()
     if log is not None:
-        save_state(learner, folder / "state.pt", number)
-        log.show(number, learner.look())
-        log.close()
+        _keep(learner, state, number, log)
     return number
+
+
+def _keep(learner: Learner, state: Path, number: int, log: Log) -> None:
+    """A checkpoint: the state on disk, and a look at what was learned."""
+    save_state(learner, state, number)
+    log.show(number, learner.look())
 
 
 def leads() -> bool:
@@ -125,36 +136,3 @@ def _resume(learner: Learner, path: Path) -> int:
         raise CheckpointError(f"{path} cannot be resumed ({error}); remove it to begin anew.") from error
     learner.restore(saved["learner"])
     return int(saved["number"])
-
-
-class _Log:
-    """Figures to TensorBoard and, averaged over ten seconds, one line on the terminal."""
-
-    def __init__(self, folder: Path, quiet: bool) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.board = SummaryWriter(folder / "board")
-        self.quiet, self.shown, self.count, self.recent = quiet, time.monotonic(), 0, dict[str, list[float]]()
-
-    def write(self, number: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            self.board.add_scalar(name, value, number)
-            self.recent.setdefault(name, []).append(value)
-        self.count += 1
-        passed = time.monotonic() - self.shown
-        if passed > 10:
-            means = "  ".join(f"{name} {sum(values) / len(values):.4g}" for name, values in self.recent.items())
-            if not self.quiet:
-                print(f"step {number}  {self.count / passed:.2f} steps/s  {means}", flush=True)
-            self.shown, self.count, self.recent = time.monotonic(), 0, {}
-
-    def show(self, number: int, look: Look) -> None:
-        for name, value in look.figures.items():
-            self.board.add_scalar(name, value, number)
-        for name, sheet in look.sheets.items():
-            self.board.add_image(name, sheet, number, dataformats="HWC")
-        if look.figures and not self.quiet:
-            print("  ".join([f"step {number}", *(f"{name} {value:.4g}" for name, value in look.figures.items())]), flush=True)
-
-    def close(self) -> None:
-        self.board.close()

@@ -25,7 +25,8 @@ from misora.model import wan_keys
 from misora.model.lora import FILLS
 from misora.model.transformer import Transformer
 from misora.model.wan_weights import Loading, WanWeights, load_wan
-from misora.train.loop import Budget, Look, train
+from misora.train.log import Look
+from misora.train.loop import Budget, train
 
 LAYERS = ("attention.qkv", "attention.out", "cross.q", "cross.kv", "cross.out", "ffn.up", "ffn.down")
 SILENT = 0.1  # share of the steps without a caption, which guidance needs

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from misora.model.painter import Painter, PainterConfig
 from misora.model.view import View
-from misora.train.loop import Budget, Look, train
+from misora.train.log import Look
+from misora.train.loop import Budget, train
 from misora.train.muon import Muon
 from misora.train.painter_samples import Footage
 

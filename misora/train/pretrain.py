@@ -25,7 +25,8 @@ from misora.flow import path
 from misora.model import weights
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
-from misora.train.loop import Look, share_gradients
+from misora.train.log import Look
+from misora.train.loop import share_gradients
 from misora.train.muon import Muon
 from misora.train.truth import TruthHead
 
@@ -46,7 +47,7 @@ class PretrainRecipe:
     matrix_rate: float = 2e-3
     vector_rate: float = 2e-3
     warmup: int = 100
-    average: float = 0.99
+    average: float = 0.997
     last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
     cooldown: int = 400  # over so many steps
     level_mean: float = 1.3

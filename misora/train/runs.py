@@ -30,7 +30,8 @@ from misora.train.autoencoder import AutoencoderRecipe, decoder, measure_latents
 from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
 from misora.train.card import device_of
-from misora.train.loop import Budget, Look, leads, train
+from misora.train.log import Look
+from misora.train.loop import Budget, leads, train
 from misora.train.painter import PainterRecipe, train_painter
 from misora.train.painter import tiny as tiny_painter
 from misora.train.painter_samples import painter_samples
