@@ -13,7 +13,8 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.canvas.canvas import REFERENCE, SHOWN, times_of
 
-ONE_LEVEL, INDEPENDENT, STAIRCASE = 0.35, 0.25, 0.25  # shares of the clips; what is left, .15, are the verbs' fills
+SHARES = (0.35, 0.25, 0.25)  # of the clips with one level, independent ones, a staircase; what is left, .15, are the verbs' fills
+Shares = tuple[float, float, float]
 SPREAD = 1.5  # standard deviation of a level's logit: wide, so that the last steps of sampling are trained too (measured: LOG.md)
 MASKED = 0.1  # share of the batches in which only a box of every clip is to be invented
 REFERRED = 0.5  # share of the clips with a second S whose shorter side becomes a reference
@@ -33,13 +34,21 @@ class Drawn:
 
 
 def draw_canvas(
-    batch: int, kinds: str, height: int, width: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0
+    batch: int,
+    kinds: str,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    *,
+    mean: float = 1.2,
+    shift: float = 1.0,
+    shares: Shares = SHARES,
 ) -> Drawn:
     """Levels, times and roles for clips of these kinds, ``height`` by ``width`` tokens; no clip is all given.
 
     A batch has masks in all of its clips or in none, since a level for every token costs more than one for every frame.
     """
-    level = draw(batch, len(kinds), generator, mean=mean, shift=shift)  # b t
+    level = draw(batch, len(kinds), generator, mean=mean, shift=shift, shares=shares)  # b t
     if kinds[0] == "G":
         level = _busy(level * draw_lead(batch, len(kinds), generator), level)  # b t
     times = times_of(kinds).expand(batch, -1)  # b t
@@ -51,18 +60,20 @@ def draw_canvas(
     return Drawn(level=level, times=times, roles=roles)
 
 
-def draw(batch: int, frames: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0) -> Tensor:
+def draw(batch: int, frames: int, generator: torch.Generator, *, mean: float = 1.2, shift: float = 1.0, shares: Shares = SHARES) -> Tensor:
     """Noise levels [b, t] for a batch of clips, each with its own pattern; no clip is all given.
 
     ``mean`` is that of the levels' logit: high, since layout is decided in the noise (measured: LOG.md). ``shift`` > 1 moves
-    levels further towards noise, as ``flow.schedule`` does with steps.
+    levels further towards noise, as ``flow.schedule`` does with steps. What a verb leaves open has one level or a staircase.
     """
     uniform = torch.rand(batch, 1, generator=generator)  # b 1
     one = _level(uniform, mean, shift).expand(-1, frames)  # b t
     each = _level(torch.rand(batch, frames, generator=generator), mean, shift)  # b t
     rising = _level(draw_staircase(batch, frames, generator), mean, shift)  # b t
-    verb = one * draw_ends(batch, frames, generator)  # b t
-    ends = torch.tensor([ONE_LEVEL, INDEPENDENT, STAIRCASE]).cumsum(0)  # 3
+    given = draw_ends(batch, frames, generator)  # b t
+    stairs = torch.rand(batch, 1, generator=generator) < 0.5  # b 1
+    verb = _busy(torch.where(stairs, rising, one) * given, one * given)  # b t
+    ends = torch.tensor(shares).cumsum(0)  # 3
     pattern = torch.bucketize(torch.rand(batch, generator=generator), ends, right=True)  # b
     return torch.stack((one, each, rising, verb))[pattern, torch.arange(batch)]  # b t
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from misora.canvas.canvas import PATCH, kind_indices
-from misora.canvas.draw import draw_canvas
+from misora.canvas.draw import SHARES, Shares, draw_canvas
 from misora.data.loader import Batch, Loader, Serving
 from misora.flow import path
 from misora.model import weights
@@ -38,6 +38,7 @@ COMPILERS = ("c++", "g++", "clang++")  # torch.compile needs one; without any th
 class PretrainRecipe:
     """One run's choices. ``average``: decay of the running mean of the weights; ``truth``: weight of the truth head's loss.
 
+    ``shares``: of canvas.draw's patterns of levels.
     ``things``: how much more than 1 the error of tokens in and next to things weighs when they are clean; less the noisier they are.
     """
 
@@ -51,6 +52,7 @@ class PretrainRecipe:
     last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
     cooldown: int = 400  # over so many steps
     level_mean: float = 1.3
+    shares: Shares = SHARES
     truth: float = 0.25
     things: float = 3.0
     compiled: bool = True
@@ -122,7 +124,8 @@ class Pretrainer:
         b, _, t = clean.shape[:3]
         tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
         shift = t**0.25  # frames repeat each other, so the layout of a longer clip shows through more noise (as in arXiv:2403.03206, 5.3.2)
-        drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, mean=self.recipe.level_mean, shift=shift)[batch.part]
+        how = {"mean": self.recipe.level_mean, "shift": shift, "shares": self.recipe.shares}
+        drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, **how)[batch.part]
         level, times, roles = (part.to(self.device) for part in (drawn.level, drawn.times, drawn.roles))  # b t (h/2 w/2), b t, b t
         noise = self._noise((batch.whole, *clean.shape[1:]), generator)[batch.part]  # b c t h w
         kinds = kind_indices(batch.kinds, self.device).expand(b, t)  # b t

@@ -37,18 +37,18 @@ def short() -> PretrainRecipe:
 
 
 def night() -> PretrainRecipe:
-    """The stage that never ends: single frames, cheap teachers of what stands where, and clips of up to thirteen latent frames."""
+    """The stage that never ends: mostly whole clips, whose frames the sampler starts one after the other, and single frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.28),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.12),  # how things that will move begin
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.12, anywhere=True),  # four frames at once out of the middle
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.06),
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.08, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.28),
-        Serving(folder=ENDS, frames=12, batch=10, share=0.03),
-        Serving(folder=CUTS, frames=13, batch=10, share=0.03),
+        Serving(folder=STILLS, frames=1, batch=128, share=0.10),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.05),  # how things that will move begin
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.06, anywhere=True),  # four frames at once out of the middle
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.05),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.09, anywhere=True),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.55),
+        Serving(folder=ENDS, frames=12, batch=10, share=0.05),
+        Serving(folder=CUTS, frames=13, batch=10, share=0.05),
     )
-    return PretrainRecipe(config=SIZES["small"], servings=servings)
+    return PretrainRecipe(config=SIZES["small"], servings=servings, shares=(0.25, 0.2, 0.4))
 
 
 def gpu() -> PretrainRecipe:
