@@ -195,7 +195,7 @@ def settle(page: Page) -> None:
     page.wait_for_selector("html[data-ready] main > *")
     page.wait_for_timeout(400)
     page.wait_for_function("() => [...document.images].every((each) => each.complete || each.getBoundingClientRect().top > innerHeight)")
-    page.wait_for_function("() => [...document.querySelectorAll('video[controls]')].every((each) => each.readyState >= 2)")
+    page.wait_for_function("() => [...document.querySelectorAll('video[controls], .stage > video')].every((each) => each.readyState >= 2)")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,27 @@ def test_a_thousand_clips_scroll_in_little_memory(rich: str, visitor: Visitor) -
     assert max(nodes, again) < 1500 and later <= heap + 1.5, (nodes, again, heap, later)  # all clips at once would be 20 000 nodes
 
 
+FRAMES = """async () => { // 150 pixels each frame, some screens a second; how many frames
+  const wait = () => new Promise(requestAnimationFrame);
+  let count = 0;
+  for (; count < 150; count += 1) { scrollBy(0, 150); await wait(); }
+  return count;
+}"""
+
+
+def test_scrolling_leaves_time_in_every_frame(rich: str, visitor: Visitor) -> None:
+    page = visitor.signed_in(rich, "/library")
+    page.wait_for_selector(".vgrid .clip img")
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})  # processor time: what others do on this machine is not the page's
+    before = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    frames = page.evaluate(FRAMES)
+    after = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    spent = {name: (after[name] - before[name]) / frames for name in ("TaskDuration", "LayoutCount")}
+    assert spent["TaskDuration"] < 0.0167 and spent["LayoutCount"] < 2, (frames, spent)
+    page.wait_for_function("() => [...document.querySelectorAll('.vgrid img')].every((each) => each.complete && each.naturalWidth)")
+
+
 def test_the_keyboard_moves_marks_deletes_and_opens(shop: Shop, rich: str, visitor: Visitor) -> None:
     page = visitor.signed_in(rich, "/library")
     page.wait_for_selector(".vgrid .clip")

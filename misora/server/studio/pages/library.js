@@ -4,16 +4,17 @@ import { get, post } from "../api.js";
 import { choices, debounced, fill, h, iconButton } from "../dom.js";
 import { number, t, trouble } from "../i18n.js";
 import { latest } from "../live.js";
-import { card, discard } from "../parts/clip.js";
+import { arrive, card, discard } from "../parts/clip.js";
 import { leaving, removed } from "../parts/remove.js";
 import { hear } from "../state.js";
 import { busy } from "../toast.js";
 
 const PAGE = 100, NARROW = 240, WORDS = 62, GAP = 20, SPARE = 2; // clips a question, pixels of a column, of the words, between, rows kept beside
+const RUSH = 3, CALM = 100; // screens a second past which nobody sees a picture, milliseconds after which the rush is over
 
 /** Show the page. */
 export async function show(main, { go }) {
-  let items = [], total = 0, more = true, asking = null, columns = 1, rowHeight = 1, focus = 0, turn = 0;
+  let items = [], total = 0, more = true, asking = null, columns = 1, column = 1, rowHeight = 1, focus = 0, turn = 0;
   const wanted = { q: "", favourite: "" };
   const grid = h("div", { class: "vgrid", role: "list", "aria-label": t("nav.library") });
   const count = h("p", { class: "count", role: "status" });
@@ -51,7 +52,8 @@ export async function show(main, { go }) {
   function layout() {
     const width = grid.clientWidth || 1;
     const wide = Math.max(2, Math.floor((width + GAP) / (NARROW + GAP)));
-    const column = (width - GAP * (wide - 1)) / wide;
+    const before = column;
+    column = (width - GAP * (wide - 1)) / wide;
     if (wide !== columns) clear();
     columns = wide;
     rowHeight = column * 9 / 16 + WORDS + GAP;
@@ -59,6 +61,7 @@ export async function show(main, { go }) {
     grid.style.height = `${Math.ceil(all / columns) * rowHeight}px`;
     grid.style.setProperty("--column", `${column}px`);
     count.textContent = items.length ? t("library.count", { n: number(Math.max(total, items.length)) }) : "";
+    if (column !== before) shown.forEach(lay);
     empty.hidden = items.length > 0 || more;
     empty.textContent = t(wanted.q || wanted.favourite ? "library.none" : "library.empty");
     paint();
@@ -75,15 +78,39 @@ export async function show(main, { go }) {
   function put(place) {
     const video = items[place];
     const now = latest(video.id);
-    const element = card(now ? { ...video, ...now, misora: { ...video.misora, ...now.misora } } : video, { props: { role: "listitem" }, below: tools(video) });
-    const column = (grid.clientWidth - GAP * (columns - 1)) / columns;
-    element.style.transform = `translate(${(place % columns) * (column + GAP)}px, ${Math.floor(place / columns) * rowHeight}px)`;
+    const element = card(now ? { ...video, ...now, misora: { ...video.misora, ...now.misora } } : video, { props: { role: "listitem" }, later: rushing > 0, below: touched ? tools(video) : null });
+    lay(element, place);
     const link = element.querySelector("a");
     link.tabIndex = place === focus ? 0 : -1;
     link.addEventListener("focus", () => { if (focus !== place) { const old = shown.get(focus)?.querySelector("a"); if (old) old.tabIndex = -1; focus = place; link.tabIndex = 0; } });
-    const before = [...shown.keys()].filter((each) => each > place).sort((a, b) => a - b)[0];
-    grid.insertBefore(element, before === undefined ? null : shown.get(before));
+    let next = Infinity;
+    for (const each of shown.keys()) if (each > place && each < next) next = each;
+    grid.insertBefore(element, shown.get(next) || null);
     shown.set(place, element);
+  }
+
+  const lay = (element, place) => { element.style.transform = `translate(${(place % columns) * (column + GAP)}px, ${Math.floor(place / columns) * rowHeight}px)`; };
+
+  // While a finger rushes through, cards come without their pictures: to fetch and decode what is gone in a blink costs the frames in between.
+  let waiting = 0, rushing = 0, seen = { y: scrollY, at: 0 };
+  const scrolled = () => { waiting ||= requestAnimationFrame(moved); };
+  function moved(at) {
+    const far = Math.abs(scrollY - seen.y), rush = far > innerHeight * RUSH * (at - seen.at) / 1000;
+    waiting = 0;
+    seen = { y: scrollY, at };
+    clearTimeout(rushing);
+    if (rush) rushing = setTimeout(calm, CALM);
+    else if (rushing) calm();
+    paint();
+  }
+
+  function calm() { rushing = 0; shown.forEach(arrive); }
+
+  // A card's own buttons are made when somebody comes near; on a screen without a pointer they are always there.
+  const touched = matchMedia("(hover: none)").matches;
+  function near(event) {
+    const element = event.target.closest(".clip"), video = element && items.find((each) => each.id === element.dataset.id);
+    if (video && !element.querySelector(".clip-tools")) element.append(tools(video));
   }
 
   const tools = (video) => h("div", { class: "clip-tools" },
@@ -140,11 +167,11 @@ export async function show(main, { go }) {
   h("p", { class: "hint keys" }, t("library.keys")), grid, empty);
   const resized = new ResizeObserver(() => layout());
   resized.observe(grid);
-  let waiting = 0;
-  const scrolled = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
+  grid.addEventListener("pointerover", near);
+  grid.addEventListener("focusin", near);
   addEventListener("scroll", scrolled, { passive: true });
   document.addEventListener("keydown", keyed);
   const quiet = [hear("video", (job) => { const place = items.findIndex((each) => each.id === job.id); if (place >= 0 && shown.has(place)) redo(place); }), hear("back", restart), hear("finished", (job) => { if (!items.some((each) => each.id === job.id)) restart(); })];
   await restart();
-  return () => { resized.disconnect(); removeEventListener("scroll", scrolled); document.removeEventListener("keydown", keyed); quiet.forEach((each) => each()); clear(); };
+  return () => { resized.disconnect(); removeEventListener("scroll", scrolled); cancelAnimationFrame(waiting); clearTimeout(rushing); document.removeEventListener("keydown", keyed); quiet.forEach((each) => each()); clear(); };
 }

@@ -34,7 +34,6 @@ export async function show(main, { rest, go }) {
     video = { ...video, ...now, misora: { ...video.misora, ...now.misora } };
     const kind = finished(video) ? video.status : "waiting";
     if (drawn === kind && kind !== "waiting") return;
-    if (drawn !== kind) fill(stage);
     if (kind === "waiting") working(stage, video, drawn !== kind);
     else if (kind === "completed") film(stage, video);
     else fill(stage, failure(video));
@@ -63,11 +62,15 @@ function working(stage, video, fresh) {
   if (queued) bar.removeAttribute("value"); else bar.value = video.progress;
   left.textContent = queued ? "" : remaining(video);
   const picture = stage.querySelector(".preview");
-  if (preview && picture.dataset.number !== String(preview)) {
-    picture.dataset.number = preview;
-    const next = new Image();
-    next.onload = () => { picture.src = next.src; picture.hidden = false; };
-    next.src = previewOf(video.id, preview);
+  if (preview && stage.dataset.preview !== String(preview)) {
+    stage.dataset.preview = preview;
+    const next = h("img", { class: "preview", alt: t("watch.preview"), src: previewOf(video.id, preview) });
+    next.onload = () => { // the picture itself goes in: its address alone would be asked for a second time
+      const old = stage.querySelector(".dawn > .preview");
+      next.classList.toggle("first", Boolean(old?.hidden));
+      old?.replaceWith(next);
+    };
+    next.onerror = () => { delete stage.dataset.preview; }; // it came too late; the clock asks again
   }
 }
 
@@ -91,8 +94,12 @@ function film(stage, video) {
     fill(stage, h("div", { class: "dawn" }), h("div", { class: "working" }, h("p", { class: "now" }, t(`review.${video.misora.review}`)), h("p", { class: "left" }, t(`review.${video.misora.review}.more`))));
     return;
   }
-  const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  fill(stage, h("video", { src: fileOf(video.id), poster: fileOf(video.id, "thumbnail"), controls: true, loop: true, muted: true, playsInline: true, autoplay: !quiet, "aria-label": video.prompt || t("clip.untitled") }));
+  const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches, preview = stage.querySelector(".preview:not([hidden])");
+  const played = h("video", { poster: fileOf(video.id, "thumbnail"), loop: true, muted: true, playsInline: true, autoplay: !quiet, "aria-label": video.prompt || t("clip.untitled") });
+  const ready = () => { played.controls = true; preview?.remove(); }; // until then what was drawn last is seen, and no wheel that turns
+  for (const name of ["loadeddata", "suspend", "error"]) played.addEventListener(name, ready, { once: true });
+  played.src = fileOf(video.id);
+  fill(stage, preview, played);
 }
 
 function failure(video) {

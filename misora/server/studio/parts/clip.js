@@ -13,8 +13,8 @@ export function shape(video) {
   return width / height || 16 / 9;
 }
 
-/** The picture of a clip that plays on hover and scrubs along the pointer. `open` shows the public file. */
-export function picture(video, { open = false } = {}) {
+/** The picture of a clip that plays on hover and scrubs along the pointer. `open` shows the public file; `later` waits for `arrive`. */
+export function picture(video, { open = false, later = false } = {}) {
   const file = open ? publicFile : fileOf;
   const frame = h("div", { class: "picture", style: { "--shape": shape(video) } });
   if (video.status && video.status !== "completed") {
@@ -27,7 +27,8 @@ export function picture(video, { open = false } = {}) {
     frame.append(h("span", { class: "state" }, t(`review.${video.misora.review}`)));
     return frame;
   }
-  frame.append(h("img", { src: file(video.id, "thumbnail"), alt: "", loading: "lazy", decoding: "async", draggable: "false" }));
+  const address = file(video.id, "thumbnail");
+  frame.append(h("img", { [later ? "data-later" : "src"]: address, alt: "", loading: "lazy", decoding: "async", draggable: "false" }));
   hover(frame, video.id, file);
   return frame;
 }
@@ -36,6 +37,11 @@ export function picture(video, { open = false } = {}) {
 export function discard(element) {
   element.querySelectorAll("img").forEach((image) => image.removeAttribute("src"));
   element.remove();
+}
+
+/** Fetch what a card was made without. */
+export function arrive(element) {
+  element.querySelectorAll("img[data-later]").forEach((image) => { image.src = image.dataset.later; delete image.dataset.later; });
 }
 
 function hover(frame, id, file) {
@@ -64,11 +70,11 @@ function hover(frame, id, file) {
   frame.addEventListener("pointerleave", rest);
 }
 
-/** A link to a clip: its picture, its words, its length; `below` is put under them. */
-export function card(video, { open = false, href = `/watch/${video.id}`, below = null, props = {} } = {}) {
+/** A link to a clip: its picture, its words, its length; `below` is put under them, `later` is the picture's. */
+export function card(video, { open = false, later = false, href = `/watch/${video.id}`, below = null, props = {} } = {}) {
   const words = h("p", { class: "words", translate: "no", dir: "auto" }, video.prompt || t("clip.untitled"));
   const link = h("a", { class: "clip-link", href, "aria-label": `${video.prompt || t("clip.untitled")}, ${t("span.seconds", { n: video.seconds })}` },
-    picture(video, { open }), words);
+    picture(video, { open, later }), words);
   const heart = video.misora?.favourite ? h("span", { class: "loved", title: t("library.favourite") }, icon("heart")) : null;
   return h("article", { class: "clip", dataset: { id: video.id }, ...props }, link, heart, below);
 }
