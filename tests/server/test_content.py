@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import time
+from pathlib import Path
 
 import pytest
+import torch
 
+from misora.media.write import write_video
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
 from misora.server.api import content
@@ -46,7 +50,9 @@ def finished(shop: Shop, secret: str | None = None) -> str:
         ("bytes=5-9", 206, 5, 9),
         ("bytes=10000-", 206, 10000, len(FILM) - 1),
         ("bytes=-7", 206, len(FILM) - 7, len(FILM) - 1),
-        ("bytes=0-999999", 200, 0, len(FILM) - 1),
+        ("bytes=0-", 206, 0, len(FILM) - 1),
+        ("bytes=0-999999", 206, 0, len(FILM) - 1),
+        ("bytes=-999999", 206, 0, len(FILM) - 1),
         ("bytes=9-5", 200, 0, len(FILM) - 1),
         ("bytes=0-1,4-5", 200, 0, len(FILM) - 1),
         ("lines=1-2", 200, 0, len(FILM) - 1),
@@ -57,6 +63,7 @@ def test_a_range_is_exact(shop: Shop, asked: str, status: int, first: int, last:
     code, headers, body = ask(shop, "GET", path, range=asked)
     assert (code, body) == (status, FILM[first : last + 1]) and headers["content-length"] == str(last + 1 - first)
     assert headers.get("content-range") == (f"bytes {first}-{last}/{len(FILM)}" if status == 206 else None)
+    assert ("accept-ranges" in headers) == (status == 206)
 
 
 def test_a_range_outside_or_of_another_file(shop: Shop) -> None:
@@ -93,6 +100,12 @@ def test_a_range_outside_or_of_another_file(shop: Shop) -> None:
         ("POST", "/v1/videos", {"prompt": "x", "input_reference": {"image_url": "data:image/png;base64,AAAA"}}, 400),
         ("POST", "/v1/videos/extensions", {"prompt": "x", "video": {"id": "video_0"}}, 400),
         ("POST", "/v1/videos/edits", {"prompt": "x", "video": {"id": "video_0"}}, 404),
+        ("GET", "/v1/videos?after=%00", None, 400),
+        ("GET", "/v1/videos/", None, 404),
+        ("OPTIONS", "/v1/videos", None, 405),
+        ("POST", "/v1/videos", b'{"prompt": "x", "\\ud800": 1}', 400),
+        ("POST", "/v1/videos", b'{"prompt": "x", "seconds": 4.0}', 400),
+        ("POST", "/v1/moderations", b'{"input": "x", "\\udc00": 1}', 400),
     ],
 )
 def test_every_mistake_has_the_one_shape(shop: Shop, method: str, path: str, body: object, status: int) -> None:
@@ -108,17 +121,46 @@ def test_a_broken_body_is_a_4xx(shop: Shop, kind: str) -> None:
     assert 400 <= code < 500 and json.loads(text)["error"]["message"]
 
 
-def test_an_idempotency_key_is_one_job(shop: Shop) -> None:
-    names = {json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"}, idempotency_key="k")[2])["id"] for _ in range(3)}
-    assert len(names) == 1
+def test_an_idempotency_key_is_one_job_while_that_is_there(shop: Shop) -> None:
+    again = lambda: json.loads(ask(shop, "POST", "/v1/videos", {"prompt": "x"}, idempotency_key="k")[2])["id"]
+    name = again()
+    assert again() == name
     assert ask(shop, "POST", "/v1/videos", {"prompt": "y"}, idempotency_key="k")[0] == 400
+    ask(shop, "DELETE", f"/v1/videos/{name}")
+    assert again() != name
+
+
+def test_an_idempotency_key_knows_one_upload_from_another(shop: Shop, tmp_path: Path) -> None:
+    films = [write_video(tmp_path / f"{n}.mp4", torch.full((8, 64, 64, 3), 80 * n, dtype=torch.uint8), 8).read_bytes() for n in (0, 1)]
+
+    def edit(film: bytes) -> tuple[int, dict[str, object]]:
+        parts = (b'name="prompt"\r\n\r\nx', b'name="video"; filename="v"\r\n\r\n' + film)
+        form = b"".join(b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--b--\r\n"
+        answer = ask(shop, "POST", "/v1/videos/edits", form, content_type="multipart/form-data; boundary=b", idempotency_key="u")
+        return answer[0], json.loads(answer[2])
+
+    first = edit(films[0])
+    assert first[0] == 200 and edit(films[0])[1]["id"] == first[1]["id"]
+    assert edit(films[1])[0] == 400
+
+
+def test_our_own_mistake_has_the_shape_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status in ((KeyError("x"), 500), (OSError(errno.ENOSPC, "full"), 507)):
+
+        def broken(*given: object) -> None:
+            raise error  # noqa: B023
+
+        monkeypatch.setattr(shop.files, "check_room", broken)
+        code, headers, text = ask(shop, "POST", "/v1/videos", {"prompt": "x"})
+        assert code == status and json.loads(text)["error"]["type"] == "server_error" and headers["x-request-id"]
 
 
 def test_a_plan_answers_429_with_when_to_come_back(shop: Shop) -> None:
     secret = new_key(shop.store, "tight", plan="tight").secret
-    answers = [ask(shop, "GET", "/v1/videos", secret=secret) for _ in range(3)]
-    assert [answer[0] for answer in answers] == [200, 200, 429]
-    assert answers[0][1]["x-ratelimit-remaining-requests"] == "1" and int(answers[2][1]["retry-after"]) > 0
+    answers = [ask(shop, "GET", path, secret=secret) for path in ("/v1/videos", "/v1/videos/video_0", "/v1/videos")]
+    assert [answer[0] for answer in answers] == [200, 404, 429]
+    assert [answer[1]["x-ratelimit-remaining-requests"] for answer in answers] == ["1", "0", "0"] and int(answers[2][1]["retry-after"]) > 0
+    assert answers[0][1]["openai-organization"].startswith("acct_")
 
 
 def test_a_reviewed_plan_shows_nothing_unapproved(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 import time
@@ -19,7 +20,7 @@ from misora.client.errors import MisoraError
 from misora.media.limits import LIMITS
 from misora.server.api import admin, health, pages, routes
 from misora.server.api.auth import guarded
-from misora.server.api.errors import ApiError, body_of
+from misora.server.api.errors import ApiError, body_of, invalid
 from misora.server.api.routes import ROUTES
 from misora.server.api.services import Services
 from misora.server.files import DiskFullError
@@ -38,7 +39,7 @@ def build(services: Services, lifespan: Any = None) -> ASGIApp:
         by_path.setdefault(f"/v1{route.path}", {})[route.method] = answer
     by_path["/metrics"] = {"GET": guarded(services, admin.metrics, "admin")}
     made = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
-    handlers: dict[Any, Any] = {HTTPException: _http_error, MisoraError: _known_error, SQLAlchemyError: _store_error}
+    handlers: dict[Any, Any] = {HTTPException: _http_error, SQLAlchemyError: _store_error, MisoraError: _any_error, Exception: _any_error}
     app = Starlette(routes=[*made, *health.routes(services), *pages.routes()], exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
     return Gate(app, services)
@@ -59,6 +60,9 @@ def _by_method(methods: dict[str, Any]) -> Any:
     async def endpoint(request: Request) -> Response:
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         assert handler is not None
+        for name, value in request.query_params.items():
+            if "\0" in value:  # PostgreSQL cannot even be asked
+                raise invalid(name[:100], f"Invalid value for '{name[:100]}': it holds NUL, which is no text.")
         return cast(Response, await handler(request))
 
     return endpoint
@@ -71,7 +75,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return JSONResponse(body_of(error.status_code, messages.get(error.status_code, error.detail)), error.status_code, error.headers)
 
 
-async def _known_error(request: Request, error: Exception) -> Response:
+async def _any_error(request: Request, error: Exception) -> Response:
     return _as_api_error(error).response()
 
 
@@ -80,16 +84,24 @@ def _as_api_error(error: Exception) -> ApiError:
         case ApiError():
             return error
         case DiskFullError() | StoreFullError():
-            headers = {"retry-after": "60", "x-should-retry": "false"}
-            return ApiError(507, str(error), kind="server_error", code="insufficient_storage", headers=headers)
+            return _full(str(error))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):  # a form's own temporary files
+            return _full("The server's disk is full; nothing new is taken until space is freed.")
         case ReusedKeyError():
             return ApiError(400, str(error), param="Idempotency-Key", code="idempotency_key_reused")
         case RefusedOrderError():
-            code = "insufficient_quota" if "month" in str(error) else None
-            return ApiError(429, str(error), kind="video_generation_user_error", code=code, headers={"retry-after": "5"})
+            spent = "month" in str(error)
+            headers = {"x-should-retry": "false"} if spent else {"retry-after": "5"}
+            code = "insufficient_quota" if spent else None
+            return ApiError(429, str(error), kind="video_generation_user_error", code=code, headers=headers)
         case MisoraError():
             return ApiError(400, str(error))
     return ApiError(500, "The server had an error while processing your request.", kind="server_error", code="internal_error")
+
+
+def _full(message: str) -> ApiError:
+    headers = {"retry-after": "60", "x-should-retry": "false"}
+    return ApiError(507, message, kind="server_error", code="insufficient_storage", headers=headers)
 
 
 async def _store_error(request: Request, error: Exception) -> Response:
@@ -117,6 +129,7 @@ class Gate:
                 state["status"] = message["status"]
                 took = str(round((time.monotonic() - begun) * 1000))
                 extra = {"x-request-id": request_id, "openai-processing-ms": took, "openai-version": "2020-10-01"}
+                extra |= scope["state"].get("told", {})
                 message["headers"] = [*message["headers"], *((name.encode(), value.encode()) for name, value in extra.items())]
             await send(message)
 

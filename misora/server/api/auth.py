@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.accounts.rates import Rate
 from misora.server.api import session
 from misora.server.api.errors import ApiError, not_allowed
 from misora.server.api.services import Services
@@ -28,14 +27,11 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
         caller = await caller_of(services, request)
         if scope not in caller.scopes and "admin" not in caller.scopes:
             raise not_allowed(scope)
-        rate = _rate(services, caller, request)
+        _count(services, caller, request)
         try:
-            response = await handler(services, request, caller)
+            return await handler(services, request, caller)
         finally:
             await request.close()  # the temporary files of a form
-        if rate is not None:
-            response.headers.update(rate.headers())
-        return response
 
     return endpoint
 
@@ -86,16 +82,18 @@ async def _signed_in(services: Services, request: Request) -> Caller:
     return caller
 
 
-def _rate(services: Services, caller: Caller, request: Request) -> Rate | None:
+def _count(services: Services, caller: Caller, request: Request) -> None:
+    """Hold a request to the plan's rate, which every answer then tells, also one that refuses."""
+    request.state.told = {"openai-organization": caller.account_id}
     per_minute = services.plans[caller.plan].requests_per_minute
     if not per_minute:
-        return None
+        return
     if "authorization" not in request.headers and request.method in ("GET", "HEAD"):  # a page shows many pictures at once
         per_minute, who = per_minute * LOOKS, f"look {caller.account_id}"
     else:
         who = caller.account_id
     rate = services.rates.take(who, per_minute)
+    request.state.told |= rate.headers()
     if not rate.allowed:
         message = f"Rate limit reached: your plan allows {per_minute} requests per minute. Try again in {rate.wait:.1f} s."
-        raise ApiError(429, message, kind="requests", code="rate_limit_exceeded", headers=rate.headers())
-    return rate
+        raise ApiError(429, message, kind="requests", code="rate_limit_exceeded")

@@ -30,11 +30,12 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Span:
-    """Bytes ``first`` to ``last`` of ``size``, both included."""
+    """Bytes ``first`` to ``last`` of ``size``, both included; ``asked``: as a range, be it the whole (players ask so and want a 206)."""
 
     first: int
     last: int
     size: int
+    asked: bool = True
 
     @property
     def length(self) -> int:
@@ -75,16 +76,18 @@ async def send(services: Services, request: Request, job: Job, variant: str, key
     except OSError:
         raise ApiError(404, f"The {variant} of video '{job.id}' is not there.", code="not_found") from None
     size, tag = _size(path), f'"{job.facts.get("sha256", job.id)[:32]}-{variant}"'
-    headers = {"content-type": kind, "etag": tag, "accept-ranges": "bytes", "cache-control": "private, no-store"}
+    headers = {"content-type": kind, "etag": tag, "cache-control": "private, no-store"}
     headers |= {"x-content-type-options": "nosniff", "content-disposition": f'inline; filename="{job.id}.{name.rsplit(".", 1)[1]}"'}
     span = _span(request, size, tag)
     if span is None:
         file.close()
         raise ApiError(416, "The range lies outside the file.", code="invalid_range", headers={"content-range": f"bytes */{size}"})
     headers["content-length"] = str(span.length)
-    status = 200
-    if span.length != size:
-        status, headers["content-range"] = 206, f"bytes {span.first}-{span.last}/{size}"
+    status = 206 if span.asked else 200
+    if span.asked:
+        headers["content-range"] = f"bytes {span.first}-{span.last}/{size}"
+    if span.asked or "range" not in request.headers:  # a whole file instead of a range promises none
+        headers["accept-ranges"] = "bytes"
     if request.method == "HEAD":
         file.close()
         return Response(status_code=status, headers=headers)
@@ -97,7 +100,7 @@ def _size(path: Path) -> int:
 
 def _span(request: Request, size: int, tag: str) -> Span | None:
     """The span that one ``Range`` asks for, the whole file where none, several or a stale one is asked; None outside the file."""
-    whole = Span(first=0, last=size - 1, size=size)
+    whole = Span(first=0, last=size - 1, size=size, asked=False)
     asked = RANGE.fullmatch(request.headers.get("range", "").strip().lower())
     if asked is None or asked[1] == asked[2] == "" or request.headers.get("if-range", tag) != tag:
         return whole

@@ -24,6 +24,7 @@ class ApiError(MisoraError):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
+        message, param = _sayable(message), param and _sayable(param)
         super().__init__(message)
         self.status, self.headers = status, headers or {}
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
@@ -31,6 +32,11 @@ class ApiError(MisoraError):
     def response(self) -> JSONResponse:
         """The answer itself."""
         return JSONResponse(self.body, self.status, self.headers)
+
+
+def _sayable(text: str) -> str:
+    """The text without halves of surrogate pairs, which a caller may have sent and no answer can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def invalid(param: str, message: str, code: str = "invalid_value") -> ApiError:

@@ -231,6 +231,7 @@ def _once(request: Request, given: dict[str, Any], order: Order) -> jobs.Once | 
 def _plain(value: Any) -> Any:
     if isinstance(value, UploadFile):
         digest = hashlib.sha256()
+        value.file.seek(0)  # it may have been stored already
         while piece := value.file.read(1 << 20):
             digest.update(piece)
         value.file.seek(0)

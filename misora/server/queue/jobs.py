@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import delete as forget
 from sqlalchemy.exc import IntegrityError
 
 from misora.client.errors import MisoraError
@@ -95,13 +96,17 @@ def _insert(db: Connection, order: Order, failed: tuple[str, str] | None) -> Job
 
 
 def _earlier(db: Connection, account_id: str, once: Once) -> Job | None:
-    found = db.execute(select(idempotency).where(idempotency.c.account_id == account_id, idempotency.c.key == once.key)).mappings().first()
+    mine = (idempotency.c.account_id == account_id) & (idempotency.c.key == once.key)
+    found = db.execute(select(idempotency).where(mine)).mappings().first()
     if found is None:
         return None
     if found["body_hash"] != once.body_hash:
         raise ReusedKeyError("This Idempotency-Key was used for another request; send a new key.")
-    row = db.execute(select(videos).where(videos.c.id == found["video_id"])).mappings().first()
-    return Job.of(row) if row is not None else None
+    row = db.execute(_live(pictures=True).where(videos.c.id == found["video_id"])).mappings().first()
+    if row is None:  # deleted meanwhile: the key may be used anew
+        db.execute(forget(idempotency).where(mine))
+        return None
+    return Job.of(row)
 
 
 def _check_allowance(db: Connection, order: Order, allowance: Allowance) -> None:
