@@ -59,6 +59,14 @@ class Canvas:
         """Whether anything of a latent frame is to be invented or reworked, [t]."""
         return (self.level > 0).flatten(2).any(2).any(0)
 
+    def opens(self) -> Tensor:
+        """Which frames are to be invented as the first of a shot, [t]: what stands where is settled in them. Tied ones are alike."""
+        last = len(self.kinds) - 1
+        first = torch.tensor([kind == "S" and (i == 0 or i < last) for i, kind in enumerate(self.kinds)], device=self.level.device)  # t
+        for a, b in self.tied:
+            first[[a, b]] = first[[a, b]].any()
+        return first & self.work()
+
     def shown(self) -> list[int]:
         """The latent frames that are part of the clip."""
         return [i for i, role in enumerate(self.roles.tolist()) if role == SHOWN]

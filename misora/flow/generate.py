@@ -29,6 +29,7 @@ Peek = Callable[[list[int], Tensor], None]  # frames that the network just saw, 
 class Sampling:
     """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last.
 
+    ``opening``: times the steps for the first frame of a shot, where frames begin one after the other: what is wrong in it stays wrong.
     ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral. ``every`` and ``cache``
     save time for likeness: see ``Guidance`` and ``Reuse``; the named trades stand in ``speed.py``.
     """
@@ -39,6 +40,7 @@ class Sampling:
     interval: tuple[float, float] = (0.0, 1.0)
     shift: float = 3.0
     lag: float = 0.0
+    opening: float = 1.0
     solver: str = "euler"
     eta: float = 0.0
     every: int = 1
@@ -79,7 +81,8 @@ def sample(
     peek: Peek | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All latents and the levels [t] that their frames have come to, before the first step and after each one."""
-    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag).to(canvas.level)  # s t
+    more = canvas.opens() * (how.opening - 1) * how.steps if how.lag else None  # t
+    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag, more=more).to(canvas.level)  # s t
     noise = seeded_noise(canvas.given, how.seed)  # b c t h w
     for a, b in canvas.tied:
         noise[:, :, b] = noise[:, :, a]

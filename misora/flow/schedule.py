@@ -11,13 +11,15 @@ def shifted(level: Tensor, shift: float) -> Tensor:
     return shift * level / (1 + (shift - 1) * level)
 
 
-def schedule(steps: int, order: Tensor, *, shift: float = 1.0, lag: float = 0.0) -> Tensor:
+def schedule(steps: int, order: Tensor, *, shift: float = 1.0, lag: float = 0.0, more: Tensor | None = None) -> Tensor:
     """Levels [rows, t] from all 1 to all 0; ``steps`` of them bring one frame down. ``order`` [t]: whose turn comes when, from 0 on.
 
     With ``lag`` each frame starts that many steps after the one before it in order, so that later frames lean on clean earlier ones;
-    there are then ``ceil(lag * order.max())`` rows more.
+    there are then ``ceil(lag * order.max())`` rows more. ``more`` [t]: steps that a frame takes beside those; the frames after it wait.
     """
-    delay = lag * order.double()  # t
-    rows = steps + 1 + int(torch.ceil(delay.max()))
-    done = (torch.arange(rows, dtype=torch.float64)[:, None] - delay) / steps  # rows t
+    extra = torch.zeros_like(order, dtype=torch.float64) if more is None else more.double()  # t
+    waited = (extra * (order < order[:, None])).sum(1)  # t
+    delay = lag * order.double() + waited  # t
+    rows = int(torch.ceil((delay + steps + extra).max())) + 1
+    done = (torch.arange(rows, dtype=torch.float64)[:, None] - delay) / (steps + extra)  # rows t
     return shifted(1 - done.clamp(0, 1), shift).float()

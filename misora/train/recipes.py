@@ -39,12 +39,12 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: mostly whole clips, whose frames the sampler starts one after the other, and single frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.10),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.05),  # how things that will move begin
+        Serving(folder=STILLS, frames=1, batch=128, share=0.08),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.15),  # how things that will move begin
         Serving(folder=CLIPS, frames=1, batch=128, share=0.06, anywhere=True),  # four frames at once out of the middle
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.05),
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.09, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.55),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.04),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.07, anywhere=True),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.50),
         Serving(folder=ENDS, frames=12, batch=10, share=0.05),
         Serving(folder=CUTS, frames=13, batch=10, share=0.05),
     )

@@ -56,6 +56,20 @@ def test_verbs_compose() -> None:
     assert free.tied == ((1, 4),) and free.shown() == [1, 2, 3, 4]
 
 
+def test_a_shot_opens_with_its_first_invented_frame() -> None:
+    canvases = {
+        "text to video": (text("SGG"), [0]),
+        "image": (text("S"), [0]),
+        "animate": (fills.animate(clip("S"), "GG"), []),
+        "to a last image": (fills.extend_backward(clip("S"), "SGG"), [0]),
+        "two shots": (fills.storyboard([text("SG"), text("SG")]), [0, 2]),
+        "loop": (fills.loop(text("SGG")), [0, 3]),  # the same picture twice
+        "extend": (fills.extend(clip("SG"), "GG"), []),
+    }
+    found = {name: canvas.opens().nonzero().flatten().tolist() for name, (canvas, _) in canvases.items()}
+    assert found == {name: opening for name, (_, opening) in canvases.items()}
+
+
 def test_a_one_card_storyboard_is_text_to_video_and_extending_by_nothing_is_the_clip() -> None:
     assert noise_map(fills.storyboard([text("SGG")])) == noise_map(text("SGG"))
     same = fills.extend(clip("SGG"), "")

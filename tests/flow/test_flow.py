@@ -36,14 +36,29 @@ def test_clean_latents_stay_to_the_bit_and_do_not_move() -> None:
     assert not path.velocity(noise, clean, level, "x").any()
 
 
-@given(steps=st.integers(1, 30), frames=st.integers(1, 13), shift=st.floats(0.5, 8), lag=st.floats(0, 3))
-def test_schedules_only_ever_lower_noise_from_one_to_zero(steps: int, frames: int, shift: float, lag: float) -> None:
-    levels = schedule(steps, torch.arange(frames), shift=shift, lag=lag)
+@given(
+    steps=st.integers(1, 30),
+    frames=st.integers(1, 13),
+    shift=st.floats(0.5, 8),
+    lag=st.floats(0, 3),
+    more=st.lists(st.floats(0, 9), max_size=13),
+)
+def test_schedules_only_ever_lower_noise_from_one_to_zero(steps: int, frames: int, shift: float, lag: float, more: list[float]) -> None:
+    extra = torch.tensor([*more, *[0.0] * 13][:frames])
+    levels = schedule(steps, torch.arange(frames), shift=shift, lag=lag, more=extra)
     assert levels.shape[1] == frames
     assert (levels[0] == 1).all()
     assert (levels[-1] == 0).all()
     assert (levels.diff(dim=0) <= 0).all()
     assert (levels.diff(dim=1) >= 0).all()  # later frames are never cleaner
+
+
+def test_a_frame_with_more_steps_keeps_those_after_it_waiting_and_nobody_else() -> None:
+    plain = schedule(5, torch.arange(4), shift=3.0, lag=1.0)
+    more = schedule(5, torch.arange(4), shift=3.0, lag=1.0, more=torch.tensor([0, 5, 0, 0]))
+    assert torch.equal(more[: len(plain), 0], plain[:, 0])
+    assert torch.equal(more[5:, 2:], plain[:, 2:])
+    assert int((more[:, 1].diff() < 0).sum()) == 10
 
 
 @pytest.mark.parametrize("solver", list(SOLVERS))
