@@ -146,6 +146,17 @@ def created(page: Any) -> None:
     page.wait_for_selector(".key-secret")
 
 
+def revoked(page: Any) -> None:
+    """The question before a key ends."""
+    page.click("tr:has(b:text-is('鍵')) .button.danger")
+    page.wait_for_selector("dialog footer .button.danger")
+
+
+def refused(press: str) -> Callable[[Any], Any]:
+    """A button that was pressed too soon says what is missing."""
+    return lambda page: (page.click(press), page.wait_for_selector(".toast.error"))
+
+
 MOMENTS: list[tuple[str, Callable[[Any], Any]]] = [
     ("/", typed),
     ("/", lambda page: (page.fill(".compose textarea", ""), page.click(".compose footer button"), page.wait_for_selector(".toast"))),
@@ -159,6 +170,12 @@ MOMENTS: list[tuple[str, Callable[[Any], Any]]] = [
     ("/feed", reported),
     ("/admin/policy", judged),
     ("/admin/keys", created),
+    ("/admin/keys", revoked),
+    ("/storyboard", refused(".board > footer .button.main")),
+    ("/characters", refused(".panel footer .button")),
+    ("/edit/{id}?verb=inpaint", refused(".edit-form footer .button.main")),
+    ("/edit/{id}?verb=blend", refused(".edit-form footer .button.main")),
+    ("/edit?upload=1", lambda page: page.wait_for_selector(".empty p")),
 ]
 
 

@@ -68,8 +68,8 @@ def slide(page: Any, handle: str, times: int, key: str = "ArrowRight") -> None:
 
 
 def test_remix_changes_as_much_as_was_said(editor: Editor) -> None:
-    far = []
-    for name, strength in (("subtle", 0.4), ("strong", 0.85)):
+    films, far = [], []
+    for name, strength in (("subtle", 0.4), ("mild", 0.6), ("strong", 0.85)):
         page = editor.edit("remix")
         page.check(f"input[value={name}]", force=True)
         job, made = editor.made(page)
@@ -79,8 +79,9 @@ def test_remix_changes_as_much_as_was_said(editor: Editor) -> None:
             strength,
             "a ball rolls, now remix",
         )
+        films.append(made)
         far.append(apart(editor.clip, made))
-    assert far[0] < far[1]
+    assert far[0] < far[1] < far[2], far
     editor.page.wait_for_selector(".family .tree ul a[aria-current=true]")
 
 
@@ -93,9 +94,10 @@ def test_recut_makes_a_span_anew_or_keeps_it_alone(editor: Editor) -> None:
     assert apart(editor.clip[before], made[before]) < SAME < apart(editor.clip[within], made[within])
     page = editor.edit("recut")
     page.check("input[value=keep]", force=True)
+    slide(page, "to", 10, "ArrowLeft")
     job, made = editor.made(page)
-    assert job.verb == "edit" and job.request["trim"] == {"from": 1, "to": 3} and job.request["strength"] == 0 and job.seconds == 2
-    assert apart(editor.clip[RATE : 3 * RATE], made) < SAME
+    assert job.verb == "edit" and job.request["trim"] == {"from": 1, "to": 2} and job.request["strength"] == 0 and job.seconds == 1
+    assert apart(editor.clip[RATE : 2 * RATE], made) < SAME
 
 
 def test_extend_is_dragged_longer_and_turned_round(editor: Editor) -> None:
@@ -110,10 +112,11 @@ def test_extend_is_dragged_longer_and_turned_round(editor: Editor) -> None:
     assert len(made) == job.seconds * RATE and apart(editor.clip[:80], made[:80]) < SAME
     page = editor.edit("extend")
     page.check("input[value=before]", force=True)
+    slide(page, "from", 10)
     slide(page, "to", 10, "ArrowLeft")
     job, made = editor.made(page)
-    assert job.request["backward"] and job.request["trim"] == {"from": 0, "to": 3} and job.seconds == 7
-    assert len(made) == 7 * RATE and apart(editor.clip[16:72], made[-56:]) < SAME
+    assert job.request["backward"] and job.request["trim"] == {"from": 1, "to": 3} and job.seconds == 6
+    assert len(made) == 6 * RATE and apart(editor.clip[40:72], made[-32:]) < SAME
 
 
 def test_blend_leads_over_a_gap(editor: Editor) -> None:
@@ -122,10 +125,10 @@ def test_blend_leads_over_a_gap(editor: Editor) -> None:
     page.wait_for_selector(".toast.error:has-text('second clip')")
     page.click("text=Choose the second clip")
     page.click(f".picker-item:has(img[src*={editor.other}])")
-    slide(page, "gap", 4)
+    slide(page, "gap", 4, "ArrowLeft")
     job, made = editor.made(page)
     assert job.verb == "connect" and job.request["video"]["id"] == editor.name and job.request["connect"]["id"] == editor.other
-    assert job.request["gap"] == 3 and job.seconds == 11 and len(made) == 11 * RATE
+    assert job.request["gap"] == 1 and job.seconds == 9 and len(made) == 9 * RATE
     assert apart(editor.clip[:80], made[:80]) < SAME and apart(editor.second[-80:], made[-80:]) < SAME
 
 
@@ -140,6 +143,17 @@ def test_loop_of_a_clip_flows_into_its_beginning(editor: Editor) -> None:
     assert seam < before, (seam, before)
 
 
+def test_a_loop_makes_as_much_of_the_end_anew_as_was_said(editor: Editor) -> None:
+    changed = {}
+    for name in ("short", "normal"):
+        page = editor.edit("loop")
+        page.check(f"input[value={name}]", force=True)
+        job, made = editor.made(page)
+        assert job.request["loop"] == name and apart(editor.clip[:68], made[:68]) < SAME
+        changed[name] = [apart(editor.clip[part], made[part]) for part in (slice(74, 82), slice(88, 96))]
+    assert changed["short"][0] < SAME < min(changed["short"][1], *changed["normal"]), changed
+
+
 def test_inpaint_changes_what_was_painted(editor: Editor) -> None:
     from misora.render.footage import read_mask
 
@@ -147,11 +161,12 @@ def test_inpaint_changes_what_was_painted(editor: Editor) -> None:
     page.click(".edit-form footer .button.main")
     page.wait_for_selector(".toast.error:has-text('Paint over')")
     page.fill("input[aria-label=Brush]", "40")
-    page.focus(".paper")
-    page.keyboard.down("Space")
-    for _ in range(6):
-        page.keyboard.press("ArrowRight")
-    page.keyboard.up("Space")
+    paint(page, "ArrowRight")
+    page.click("button:has-text('Clear')")
+    page.evaluate("() => document.querySelector('.toast')?.remove()")
+    page.click(".edit-form footer .button.main")
+    page.wait_for_selector(".toast.error:has-text('Paint over')")  # nothing is left of it
+    paint(page, "ArrowLeft")
     job, made = editor.made(page)
     height, width = (int(side) for side in job.size.split("x")[::-1])
     mask = read_mask(editor.shop.files.path(job.request["mask"]["file"]), (height, width))[0]
@@ -159,6 +174,15 @@ def test_inpaint_changes_what_was_painted(editor: Editor) -> None:
     far = (editor.clip.float() - made.float()).abs().mean((0, 3))  # h w
     inside, outside = float(far[mask > 0].mean()), float(far[:, :24].mean())
     assert outside < SAME and outside < inside
+
+
+def paint(page: Any, key: str, times: int = 6) -> None:
+    """A stroke by keys, from where the brush stands."""
+    page.focus(".paper")
+    page.keyboard.down("Space")
+    for _ in range(times):
+        page.keyboard.press(key)
+    page.keyboard.up("Space")
 
 
 def test_a_storyboard_fills_its_gaps(editor: Editor) -> None:

@@ -71,6 +71,23 @@ def test_a_reload_and_a_second_window_follow_the_same_film(shop: Shop, visitor: 
     other.wait_for_selector(f".clip[data-id={name}] img")
 
 
+HIDE = """(away) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => away });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_tab_that_nobody_sees_says_in_its_title_that_a_film_is_done(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
+    film(steps=3, pause=0.4)
+    page = visitor.signed_in(shop.key.secret)
+    order(page, "a cone spins")
+    page.evaluate(HIDE, True)
+    page.wait_for_function("() => document.title.startsWith('✓ 1 finished')")
+    page.wait_for_selector(".toast:has-text('a cone spins')")
+    page.evaluate(HIDE, False)
+    assert not page.title().startswith("✓")
+
+
 def test_where_streams_fail_it_asks(shop: Shop, visitor: Visitor, film: Callable[..., Film]) -> None:
     film(steps=4, pause=0.4)
     visitor.forgiven = ("ERR_FAILED", "ERR_CONNECTION")

@@ -52,6 +52,7 @@ STUDIO: dict[str, Any] = {
     "hidden_at": MAYBE_INTEGER,
     "seed": MAYBE_INTEGER,
     "unchecked": TEXTS,
+    "asked": {"type": "object", "description": "What was asked for beside the video's own fields; null in the place of an upload."},
 }
 
 

@@ -32,6 +32,10 @@ LINK = (
 )
 
 
+TUNING = ("seed", "steps", "guidance", "speed", "negative_prompt", "loop", "strength", "backward", "new_seconds", "gap", "trim", "inpaint")
+ASKED = (*TUNING, "storyboard", "characters", "input_reference", "last_frame", "reference", "video", "connect", "mask")
+
+
 async def retrieve(services: Services, request: Request, caller: Caller) -> Response:
     """GET /misora/videos/{id}: the video with its place in the queue, its stage, its parents and its review."""
     return JSONResponse(await run_in_threadpool(facts, services, await owned(services, request, caller)))
@@ -49,8 +53,22 @@ def facts(services: Services, job: Job) -> dict[str, Any]:
         "preview": _newest(job),
     }
     shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
-    shown |= {"unchecked": job.facts.get("unchecked", [])}
+    shown |= {
+        "unchecked": job.facts.get("unchecked", []),
+        "asked": {name: _told(job.request[name]) for name in ASKED if name in job.request},
+    }
     return shape.video(job) | {"misora": state | shown}
+
+
+def _told(value: Any) -> Any:
+    """A field of a request as it was sent: one's own videos by their names, uploads as null."""
+    if isinstance(value, list):
+        return [_told(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "file" in value:
+        return {"id": value["id"]} if "id" in value else None
+    return {name: _told(each) for name, each in value.items()}
 
 
 def _newest(job: Job) -> int:

@@ -42,7 +42,7 @@ export async function show(main, { query, go }) {
   last.element.hidden = true;
 
   function came(file) {
-    if (file?.type.startsWith("video")) { go(`/edit?upload=1`); import("./edit.js").then((module) => module.carry(file)); return; }
+    if (file?.type.startsWith("video")) { import("./edit.js").then((module) => { module.carry(file); go("/edit?upload=1"); }); return; }
     files.image = file;
     last.element.hidden = !file;
     if (!file) last.clear();

@@ -1,7 +1,7 @@
 // A storyboard: cards on a line of time, with words, pictures or clips; what lies between two cards leads from one to the next.
 
 import { post } from "../api.js";
-import { button, choices, fill, h, iconButton } from "../dom.js";
+import { button, choices, field, fill, h, iconButton } from "../dom.js";
 import { t } from "../i18n.js";
 import { note } from "../live.js";
 import { dataUrl, dropPlace } from "../parts/drop.js";
@@ -11,7 +11,7 @@ import { cast, promptField } from "../parts/prompt.js";
 import { keep, kept } from "../state.js";
 import { busy, toast } from "../toast.js";
 
-const FIRST = { whole: "", seconds: 8, size: "704x384", cards: [{ prompt: "", from: 0, to: 4 }, { prompt: "", from: 4, to: 8 }] };
+const FIRST = { whole: "", seconds: 8, size: "704x384", seed: "", cards: [{ prompt: "", from: 0, to: 4 }, { prompt: "", from: 4, to: 8 }] };
 const SHORT = 0.5; // seconds that a card lasts at least
 
 /** Show the page. */
@@ -22,6 +22,7 @@ export async function show(main, { go }) {
   const whole = promptField({ value: board.whole, label: t("board.whole"), placeholder: t("board.whole.hint"), rows: 2, changed: (text) => { board.whole = text; save(); } });
   const seconds = h("input", { type: "range", min: 4, max: 20, step: 1, value: board.seconds, oninput: () => { const before = board.seconds; board.seconds = Number(seconds.value); told.textContent = t("span.seconds", { n: board.seconds }); stretch(before); } });
   const told = h("output", {}, t("span.seconds", { n: board.seconds }));
+  const seed = h("input", { type: "number", min: 0, step: 1, value: board.seed || "", placeholder: t("make.seed.any"), class: "short", oninput: () => { board.seed = seed.value; save(); } });
   const submit = button(t("make.go"), () => make(), { kind: "main", glyph: "make", title: "Ctrl + Enter" });
   const tidy = (value) => Math.round(value * 4) / 4;
 
@@ -113,7 +114,7 @@ export async function show(main, { go }) {
         time = card.to;
       }
       if (board.seconds - time > 0.05) told.push({ prompt: general, seconds: board.seconds - time });
-      const job = await post("/videos", { prompt: general, seconds: String(board.seconds), size: board.size, storyboard: told, characters: characters.length ? characters : undefined });
+      const job = await post("/videos", { prompt: general, seconds: String(board.seconds), size: board.size, storyboard: told, seed: seed.value === "" ? undefined : Number(seed.value), characters: characters.length ? characters : undefined });
       note({ ...job, misora: { verb: "generate", stage: "", position: 0, parents: [] } });
       go(`/watch/${job.id}`);
     });
@@ -122,7 +123,7 @@ export async function show(main, { go }) {
   main.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && submit.isConnected) { event.preventDefault(); make(); } });
   fill(main, h("header", { class: "page-head" }, h("h1", {}, t("nav.storyboard")), h("p", { class: "lead" }, t("board.lead"))),
     h("section", { class: "board" }, track, h("p", { class: "hint" }, t("board.gaps")), list,
-      whole.element, h("div", { class: "controls" }, choices(t("make.size"), [["704x384", "16:9"], ["384x704", "9:16"], ["512x512", "1:1"]], board.size, (value) => { board.size = value; save(); }), h("div", { class: "field length" }, h("label", { htmlFor: seconds.id = "board-seconds" }, t("make.seconds")), h("div", { class: "row" }, seconds, told))),
+      whole.element, h("div", { class: "controls" }, choices(t("make.size"), [["704x384", "16:9"], ["384x704", "9:16"], ["512x512", "1:1"]], board.size, (value) => { board.size = value; save(); }), h("div", { class: "field length" }, h("label", { htmlFor: seconds.id = "board-seconds" }, t("make.seconds")), h("div", { class: "row" }, seconds, told)), field(t("make.seed"), seed)),
       h("footer", { class: "row between" }, button(t("board.clear"), () => { Object.assign(board, structuredClone(FIRST)); held.clear(); keep("board", undefined); go("/storyboard", { replace: true }); }, { kind: "quiet" }), submit)));
   draw();
   return undefined;
