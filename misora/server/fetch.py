@@ -5,6 +5,7 @@ Only http and https, only public addresses, each redirect checked anew, bytes an
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import ipaddress
 import socket
@@ -46,20 +47,40 @@ def get(url: str, *, most: int) -> bytes:
 
 def connect(url: str, end: float, *, private: bool = False) -> tuple[http.client.HTTPConnection, str]:
     """A connection to the checked address of ``url``, and the target to ask it for. Raises FetchError."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        raise FetchError("The address cannot be read; write it as https://host/path.") from None
-    if parts.scheme not in ("http", "https") or not host or parts.username or not url.isprintable() or " " in url:
-        raise FetchError("The address cannot be read; write it as https://host/path.")
+    parts, host, port = split(url)
     address = public_address(host, port, private=private)
     timeout = max(0.1, end - time.monotonic())
-    target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{parts.query}" if parts.query else "")
+    safe = "/%:@!$&'()*+,;=~"
+    query = urllib.parse.quote(parts.query, safe=f"{safe}?")
+    target = urllib.parse.quote(parts.path or "/", safe=safe) + (f"?{query}" if query else "")
     kind = _PinnedTls if parts.scheme == "https" else _Pinned
     connection = kind(host, port, timeout=timeout)
     connection.address = address
     return connection, target
+
+
+def split(url: str) -> tuple[urllib.parse.SplitResult, str, int]:
+    """The address taken apart, its host and its port. Raises FetchError."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        host.encode("idna")
+    except ValueError:
+        raise FetchError("The address cannot be read; write it as https://host/path.") from None
+    if parts.scheme not in ("http", "https") or not host or parts.username or not url.isprintable() or " " in url:
+        raise FetchError("The address cannot be read; write it as https://host/path.")
+    return parts, host, port
+
+
+async def leads_inside(url: str, seconds: float = 3.0) -> bool:
+    """Whether the address is known to lead to a private network; what cannot be found out in time is asked again when it is used."""
+    _, host, port = split(url)
+    try:
+        async with asyncio.timeout(seconds):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # TimeoutError is an OSError
+        return False
+    return not all(_public(str(info[4][0])) for info in found)
 
 
 def public_address(host: str, port: int, *, private: bool = False) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 
 from misora.server.backup import note_gone
 from misora.server.files import Files
-from misora.server.queue import uploads
+from misora.server.queue import jobs, uploads
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, videos
 
@@ -31,8 +31,19 @@ def round_once(store: Store, files: Files) -> None:
     for name in uploads.expired(store):
         uploads.delete(store, name)
         files.path(f"files/{name}").unlink(missing_ok=True)
+    _forget_pictures(store, files, now)
     _sweep(store, files, now)
     note_gone(store, files.data)
+
+
+def _forget_pictures(store: Store, files: Files, now: int) -> None:
+    """Pictures are gone once they are answered; what a server left behind that died meanwhile goes now."""
+    with store.read() as db:
+        left = (videos.c.verb == "image") & (videos.c.created_at < now - SETTLED) & videos.c.deleted_at.is_(None)
+        rows = db.execute(select(videos.c.id, videos.c.account_id).where(left).limit(1000)).all()
+    for name, account_id in rows:
+        jobs.delete(store, name, account_id, pictures=True)
+        files.erase(name)
 
 
 def _sweep(store: Store, files: Files, now: int) -> None:

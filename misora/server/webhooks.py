@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
 import logging
 import time
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import RowMapping, delete, select, update
 
+from misora.client.errors import MisoraError
 from misora.server import fetch
 from misora.server.secret import Secret
 from misora.server.store.database import Store
@@ -36,7 +38,7 @@ def send(url: str, secrets: list[str], event_id: str, body: str, *, private: boo
     try:
         connection.request("POST", target, body.encode(), headers)
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError):
         raise fetch.FetchError("The endpoint could not be reached.") from None
     finally:
         connection.close()
@@ -54,15 +56,18 @@ def deliver_due(store: Store, secret: Secret, *, private: bool = False) -> int:
         for row in rows:
             pause = min(SLOWEST, FIRST * 2 ** row["attempts"])
             db.execute(update(deliveries).where(deliveries.c.seq == row["seq"]).values(attempts=row["attempts"] + 1, next_at=now + pause))
-    for row in rows:
-        if _deliver(store, secret, row["endpoint_id"], row["event_id"], row["body"], private) or row["created_at"] < now - GIVE_UP:
-            with store.write() as db:
-                db.execute(delete(deliveries).where(deliveries.c.seq == row["seq"]))
+    if rows:  # side by side, since a slow endpoint must not keep the others waiting
+        with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:
+            done = list(pool.map(lambda row: _deliver(store, secret, row, private) or row["created_at"] < now - GIVE_UP, rows))
+        settled = [row["seq"] for row, over in zip(rows, done, strict=True) if over]
+        with store.write() as db:
+            db.execute(delete(deliveries).where(deliveries.c.seq.in_(settled)))
     return len(rows)
 
 
-def _deliver(store: Store, secret: Secret, endpoint_id: str, event_id: str, body: str, private: bool) -> bool:
+def _deliver(store: Store, secret: Secret, row: RowMapping, private: bool) -> bool:
     """Whether the event is settled: taken, or nobody wants it any more."""
+    endpoint_id = row["endpoint_id"]
     with store.read() as db:
         endpoint = db.execute(select(endpoints).where(endpoints.c.id == endpoint_id)).mappings().first()
     if endpoint is None:
@@ -71,8 +76,8 @@ def _deliver(store: Store, secret: Secret, endpoint_id: str, event_id: str, body
     if endpoint["old_secret"] and (endpoint["old_until"] or 0) > time.time():
         sealed.append(endpoint["old_secret"])
     try:
-        status = send(endpoint["url"], [secret.open(each) for each in sealed], event_id, body, private=private)
-    except fetch.FetchError as error:
+        status = send(endpoint["url"], [secret.open(each) for each in sealed], row["event_id"], row["body"], private=private)
+    except MisoraError as error:
         log.warning("webhook: %s", error, extra={"endpoint": endpoint_id})
         return False
     return 200 <= status < 300

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from misora.client.errors import MisoraError
+from misora.client.errors import CheckpointError, MisoraError
 from misora.server.accounts.plans import Plans
 from misora.server.files import Files, publish
 from misora.server.guard import BLOCKED
@@ -36,6 +36,7 @@ class Progress(Protocol):
     def __call__(self, percent: int, stage: str, preview: int = 0) -> None: ...
 
 
+SOURCE_GONE = ("source_deleted", "What this video begins from was deleted before its turn came; order it again from another.")
 Render = Callable[[Job, Path, Progress], dict[str, Any]]  # writes the files of the job into the folder; facts about them
 log = logging.getLogger("misora.worker")
 
@@ -82,6 +83,9 @@ class Worker:
         return True
 
     def _do(self, held: Lease, part: Path, lost: threading.Event) -> None:
+        if not all(self.files.path(name).exists() for name in _named(held.job.request)):
+            lease.fail(self.store, held, *SOURCE_GONE)
+            return
         part.mkdir(parents=True, exist_ok=True)
         try:
             facts = self.render(held.job, part, self._reporter(held, lost))
@@ -91,8 +95,13 @@ class Worker:
             lease.fail(
                 self.store, held, "out_of_memory", "There was not enough memory for this video; ask for fewer seconds or a smaller size."
             )
-        except MisoraError as error:
-            lease.fail(self.store, held, "generation_failed", str(error))
+        except CheckpointError as error:
+            log.error("weights: %s", error, extra={"video": held.job.id})
+            lease.fail(
+                self.store, held, "model_unavailable", "The model's weights cannot be used here now; ask the operator of this server."
+            )
+        except MisoraError as error:  # whoever ordered it need not know where things lie
+            lease.fail(self.store, held, "generation_failed", str(error).replace(f"{self.files.data}/", ""))
         except (StoreFullError, SQLAlchemyError):
             raise
         except Exception as error:
@@ -183,6 +192,17 @@ class Worker:
             except (StoreFullError, SQLAlchemyError, OSError) as error:
                 log.error("cannot work now: %s", type(error).__name__)
                 self.leaving.wait(2.0)
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Every file that a request leans on."""
+    if isinstance(value, dict):
+        if isinstance(value.get("file"), str):
+            yield value["file"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _named(each)
 
 
 def plan_of(store: Store, job: Job) -> str:

@@ -16,6 +16,7 @@ from misora.media.write import write_video
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
 from misora.server.api import content
+from misora.server.logs import Lines
 from misora.server.queue import jobs
 from tests.server.shop import FILM, Shop, new_key
 
@@ -103,6 +104,7 @@ def test_a_range_outside_or_of_another_file(shop: Shop) -> None:
         ("GET", "/v1/videos?after=%00", None, 400),
         ("GET", "/v1/videos/", None, 404),
         ("OPTIONS", "/v1/videos", None, 405),
+        ("POST", "/v1/videos/x%0Dy/remix", {"prompt": "x"}, 404),
         ("POST", "/v1/videos", b'{"prompt": "x", "\\ud800": 1}', 400),
         ("POST", "/v1/videos", b'{"prompt": "x", "seconds": 4.0}', 400),
         ("POST", "/v1/moderations", b'{"input": "x", "\\udc00": 1}', 400),
@@ -155,6 +157,18 @@ def test_our_own_mistake_has_the_shape_too(shop: Shop, monkeypatch: pytest.Monke
         assert code == status and json.loads(text)["error"]["type"] == "server_error" and headers["x-request-id"]
 
 
+def test_logs_are_one_line_a_request_without_prompt_and_key(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "misora.server"):
+        ask(shop, "POST", "/v1/videos", {"prompt": "open sesame"})
+        ask(shop, "GET", "/v1/videos/x%0A%22forged%22?after=sesame")
+        ask(shop, "GET", "/v1/videos", secret="sk-sesame")
+        while len(caplog.records) < 3:  # the line is written after the answer
+            time.sleep(0.01)
+    lines = [Lines().format(record) for record in caplog.records]
+    assert all("\n" not in line and json.loads(line)["request_id"].startswith("req_") for line in lines)
+    assert "sesame" not in str(lines) and shop.key.secret not in str(lines) and shop.key.id in lines[0]
+
+
 def test_a_plan_answers_429_with_when_to_come_back(shop: Shop) -> None:
     secret = new_key(shop.store, "tight", plan="tight").secret
     answers = [ask(shop, "GET", path, secret=secret) for path in ("/v1/videos", "/v1/videos/video_0", "/v1/videos")]
@@ -165,8 +179,20 @@ def test_a_plan_answers_429_with_when_to_come_back(shop: Shop) -> None:
 
 def test_a_reviewed_plan_shows_nothing_unapproved(shop: Shop) -> None:
     secret = new_key(shop.store, "reviewed", plan="reviewed").secret
-    code, _, text = ask(shop, "GET", f"/v1/videos/{finished(shop, secret)}/content", secret=secret)
-    assert code == 403 and json.loads(text)["error"]["code"] == "awaiting_review"
+    name = finished(shop, secret)
+    from_it = {"prompt": "the same", "video": {"id": name}}
+    ways = [
+        ("GET", f"/v1/videos/{name}/content", None),
+        ("POST", f"/v1/videos/{name}/remix", {"prompt": "the same", "strength": 0}),
+        ("POST", "/v1/videos/edits", from_it),
+        ("POST", "/v1/videos/extensions", from_it | {"seconds": "4"}),
+        ("POST", "/v1/videos/characters", {"name": "me", "video": {"id": name}}),
+        ("POST", "/v1/videos", {"prompt": "x", "reference": {"id": name}}),
+        ("POST", f"/v1/misora/videos/{name}/link", {}),
+    ]
+    for method, path, body in ways:
+        code, _, text = ask(shop, method, path, body, secret)
+        assert code == 403 and json.loads(text)["error"]["code"] == "awaiting_review", path
 
 
 def test_revoking_cuts_off_a_download_and_every_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

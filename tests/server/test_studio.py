@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from sqlalchemy import select, update
 
+from misora.client.errors import MediaError
+from misora.server import upkeep
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
 from misora.server.api.routes import ROUTES
 from misora.server.guard import BLOCKED, Guard, Verdict
 from misora.server.queue import jobs
 from misora.server.queue.job import Job
-from misora.server.working import Progress
-from tests.server.shop import FILM, Shop, new_key, quick
+from misora.server.store.tables import videos
+from misora.server.working import SOURCE_GONE, Progress
+from tests.server.shop import FILM, Shop, new_key, put, quick
 from tests.server.test_content import ask, finished
 
-PLANS = Plans({"reviewed": Plan(review=True)})
+PLANS = Plans({"reviewed": Plan(review=True), "single": Plan(concurrency=1)})
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
 
@@ -164,6 +169,47 @@ def test_a_picture_comes_back_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatc
         made = client.images.generate(prompt="a ball", n=2, size="512x512")
         assert made.data is not None and len(made.data) == 2 and made.data[0].b64_json
         assert all(video.id.startswith("video_") and video.seconds != "0" for video in client.videos.list())
+        linked = client.images.generate(prompt="a ball", response_format="url").data
+        assert linked and linked[0].url
+        with urllib.request.urlopen(linked[0].url) as answer:
+            assert answer.read() == FILM and answer.headers["content-type"] == "image/png"
+        assert ask(shop, "GET", linked[0].url.removeprefix(shop.url).replace("png", "jpeg"))[0] == 404
+        client.files.delete(client.files.list().data[0].id)
+        assert ask(shop, "GET", linked[0].url.removeprefix(shop.url))[0] == 404
+
+
+def test_a_job_whose_source_was_deleted_before_its_turn_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, gone = finished(shop), threading.Event()
+
+    def slow(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
+        assert gone.wait(60)
+        raise MediaError(f"{shop.files.data}/videos/x is not a file")
+
+    monkeypatch.setattr(shop, "render", slow)
+    first = str(told(shop, "POST", "/v1/videos", {"prompt": "x"})[1]["id"])
+    remix = str(told(shop, "POST", f"/v1/videos/{parent}/remix", {"prompt": "x"})[1]["id"])
+    told(shop, "DELETE", f"/v1/videos/{parent}")
+    gone.set()
+    errors = []
+    for name in (first, remix):
+        while (job := jobs.get(shop.store, name)) is None or not job.finished:
+            time.sleep(0.02)
+        errors.append((job.error_code, job.error_message))
+    assert errors == [("generation_failed", "videos/x is not a file"), SOURCE_GONE]
+
+
+def test_pictures_that_are_not_answered_leave_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop, "render", lambda job, folder, progress: time.sleep(0.05) or {})
+    secret = new_key(shop.store, "one at a time", plan="single").secret
+    code, answer = told(shop, "POST", "/v1/images/generations", {"prompt": "a ball", "n": 2}, secret)
+    assert code == 429 and answer["error"]["type"] == "video_generation_user_error"  # type: ignore[index]
+    with shop.store.write() as db:
+        assert not db.execute(select(videos.c.id).where(videos.c.verb == "image", videos.c.deleted_at.is_(None))).all()
+    left = put(shop.store, new_key(shop.store), verb="image", priority=-1)
+    with shop.store.write() as db:
+        db.execute(update(videos).where(videos.c.id == left.id).values(created_at=1))
+    upkeep.round_once(shop.store, shop.files)
+    assert jobs.get(shop.store, left.id, pictures=True) is None
 
 
 def test_the_page_names_every_route(shop: Shop) -> None:

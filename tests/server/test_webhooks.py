@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from misora.server import fetch, webhooks
-from tests.server.shop import Shop
+from tests.server.shop import Shop, new_key
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
 Got = list[tuple[dict[str, str], bytes]]
@@ -61,11 +61,58 @@ def test_events_are_signed_retried_and_tell_only_the_name(tmp_path: Path, monkey
         assert len(got) == 2 and headers["webhook-id"] == got[0][0]["webhook-id"]
         event = client.webhooks.unwrap(body, headers, secret=endpoint.signing_secret)
         assert (event.type, event.data.id) == ("video.completed", video.id) and b"prompt" not in body
-        changed = client.webhooks.rotate_secret(endpoint.id)
+        changed = client.webhooks.rotate_secret(endpoint.id, keep_old_secret_active_for_24_hours=True)
         assert changed.signing_secret != endpoint.signing_secret
+        client.videos.create_and_poll(prompt="y", poll_interval_ms=20)
+        webhooks.deliver_due(shop.store, shop.services.secret, private=True)
+        for secret in (endpoint.signing_secret, changed.signing_secret):
+            client.webhooks.verify_signature(got[-1][1], got[-1][0], secret=secret)
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            client.webhooks.verify_signature(got[-1][1] + b" ", got[-1][0], secret=changed.signing_secret)
+        renamed = client.webhooks.update(endpoint.id, name="yours", url=url, event_types=["video.failed"])
+        assert renamed.name == "yours" and client.webhooks.retrieve(endpoint.id).event_types == ["video.failed"]
+        assert "video.completed" in client.webhooks.event_types.list().data
         assert client.webhooks.test(endpoint.id, event_type="video.failed").status_code == 200
         assert [each.id for each in client.webhooks.list()] == [endpoint.id]
         assert client.webhooks.delete(endpoint.id).deleted
+
+
+@pytest.mark.parametrize(
+    "given, param",
+    [
+        ({"url": "http://192.0.2.1/"}, "url"),
+        ({"url": "https://127.0.0.1/"}, "url"),
+        ({"url": "https://localhost/hook"}, "url"),
+        ({"url": "https://169.254.169.254/latest"}, "url"),
+        ({"url": "https://[::1]/"}, "url"),
+        ({"url": "https://user:word@192.0.2.1/"}, "url"),
+        ({"url": "https:///hook"}, "url"),
+        ({"url": "https://1.1.1.1:99999/"}, "url"),
+        ({"url": "https://" + "a" * 70 + ".example/"}, "url"),
+        ({"url": "https://1.1.1.1/a b"}, "url"),
+        ({"event_types": ["video.finished"]}, "event_types"),
+        ({"event_types": []}, "event_types"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_meant_is_refused_at_once(client: openai.OpenAI, given: dict[str, object], param: str) -> None:
+    asked: dict[str, object] = {"name": "mine", "url": "https://1.1.1.1/hook", "event_types": ["video.failed", "batch.completed"]}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.webhooks.create(**(asked | given))  # type: ignore[arg-type]
+    assert caught.value.param == param
+    made = client.webhooks.create(**asked)  # type: ignore[arg-type]
+    assert client.webhooks.delete(made.id).deleted
+
+
+def test_an_odd_endpoint_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with Shop(tmp_path, private_webhooks=True) as shop, listener() as (url, got):
+        both = [new_key(shop.store, name) for name in ("theirs", "ours")]
+        for key, where in zip(both, (f"{url}?\u00e9", url), strict=True):
+            with openai.OpenAI(base_url=f"{shop.url}/v1", api_key=key.secret) as client:
+                client.webhooks.create(name="x", url=where, event_types=["video.completed"])
+                client.videos.create_and_poll(prompt="x", poll_interval_ms=20)
+        assert webhooks.deliver_due(shop.store, shop.services.secret, private=True) == 2
+        assert len(got) == 2, "an address that is no ASCII is written as one"
 
 
 @pytest.mark.parametrize(

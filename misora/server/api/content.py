@@ -17,7 +17,7 @@ from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.services import Services
-from misora.server.api.videos import owned
+from misora.server.api.videos import check_review, owned
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO
 from misora.server.queue import jobs
 from misora.server.queue.job import Job
@@ -61,10 +61,7 @@ def check_ready(job: Job) -> None:
         raise ApiError(404, "Video is not ready yet, use GET /v1/videos/{video_id} to check its status.", code="video_not_ready")
     if job.expires_at is not None and job.expires_at <= time.time():
         raise ApiError(404, f"Video with id '{job.id}' has expired.", code="video_expired")
-    if job.review in ("waiting", "refused"):
-        word = "awaits review by the operator" if job.review == "waiting" else "was refused in review"
-        code = "awaiting_review" if job.review == "waiting" else "review_refused"
-        raise ApiError(403, f"Video with id '{job.id}' {word}.", code=code)
+    check_review(job)
 
 
 async def send(services: Services, request: Request, job: Job, variant: str, key_id: str | None) -> Response:

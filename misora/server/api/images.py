@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import time
+import urllib.parse
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
+from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies
-from misora.server.api.errors import ApiError, invalid
+from misora.server.api import bodies, files
+from misora.server.api.errors import ApiError
 from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
-from misora.server.api.videos import PROMPT_FIELD, TUNING, order_from, place_job
-from misora.server.queue import jobs
+from misora.server.api.videos import PROMPT_FIELD, TUNING, check_open, order_from, place_job
+from misora.server.queue import jobs, uploads
 from misora.server.queue.job import Job
 
 FORMATS = ("png", "webp", "jpeg")
@@ -27,49 +30,80 @@ GENERATE = (
     Field(name="n", kind="integer", says="How many pictures.", least=1, most=10),
     Field(name="size", kind="text", says="WIDTHxHEIGHT, or auto.", most=20),
     Field(name="output_format", kind="choice", says="The kind of file.", choices=FORMATS),
-    Field(name="response_format", kind="choice", says="Only b64_json is served.", choices=("b64_json", "url")),
+    Field(name="response_format", kind="choice", says="The bytes, or a link that opens for an hour.", choices=("b64_json", "url")),
     Field(name="background", kind="choice", says="Pictures are opaque.", choices=("auto", "opaque")),
     Field(name="quality", kind="text", says="Taken and not used.", most=40),
     Field(name="moderation", kind="choice", says="The operator's policy holds for every picture.", choices=("auto", "low")),
+    Field(name="style", kind="text", says="Taken and not used; say it in the prompt.", most=40),
+    Field(name="output_compression", kind="integer", says="Taken and not used.", most=100),
     Field(name="user", kind="text", says="Taken and not used.", most=200),
+    Field(name="safety_identifier", kind="text", says="Taken and not used.", most=200),
     *TUNING,
 )
 AUTO = "1024x1024"
-SECONDS = 600.0  # the SDK's own patience
+SECONDS, LINK_SECONDS = 600.0, 3600  # the SDK's own patience; how long a link to a picture opens
 SIZE = Field(name="size", kind="size", says="")
 
 
 async def generate(services: Services, request: Request, caller: Caller) -> Response:
     """Make ``n`` pictures and wait for them."""
     given = check(await bodies.read(request), GENERATE)
-    if given.get("response_format") == "url":
-        raise invalid("response_format", "This server sends pictures as b64_json; leave response_format out.")
     size = AUTO if given.get("size", "auto") == "auto" else check(bodies.Body(fields={"size": given["size"]}, form=False), (SIZE,))["size"]
     kind = given.get("output_format", "png")
-    made = []
-    for number in range(given.get("n", 1)):
-        order = order_from(services, caller, given, verb="image", seconds=0, size=size)
-        more: dict[str, Any] = {"format": kind}
-        if "seed" in given:
-            more["seed"] = given["seed"] + number
-        made.append(await run_in_threadpool(place_job, services, services.plans[caller.plan], order, given, None, more))
-    pictures = await _wait(services, made)
-    return JSONResponse({"created": int(time.time()), "data": pictures, "output_format": kind, "background": "opaque"})
-
-
-async def _wait(services: Services, made: list[Job]) -> list[dict[str, str]]:
-    end, pictures = time.monotonic() + SECONDS, []
+    check_open(services)
+    made: list[Job] = []
     try:
-        for job in made:
-            pictures.append({"b64_json": await _picture(services, job, end)})
+        for number in range(given.get("n", 1)):
+            order = order_from(services, caller, given, verb="image", seconds=0, size=size)
+            more: dict[str, Any] = {"format": kind}
+            if "seed" in given:
+                more["seed"] = (given["seed"] + number) % 2**63
+            made.append(await run_in_threadpool(place_job, services, services.plans[caller.plan], order, given, None, more))
+        end = time.monotonic() + SECONDS
+        drawn = [await _picture(services, job, end) for job in made]
+        if given.get("response_format") == "url":
+            pictures = [{"url": await run_in_threadpool(_kept, services, request, caller, data, kind)} for data in drawn]
+        else:
+            pictures = [{"b64_json": base64.b64encode(data).decode()} for data in drawn]
     finally:
         for job in made:  # they are answered or given up: nothing of them stays
             await run_in_threadpool(jobs.delete, services.store, job.id, job.account_id, pictures=True)
             await run_in_threadpool(services.files.erase, job.id)
-    return pictures
+    return JSONResponse({"created": int(time.time()), "data": pictures, "output_format": kind, "background": "opaque"})
 
 
-async def _picture(services: Services, job: Job, end: float) -> str:
+def _kept(services: Services, request: Request, caller: Caller, data: bytes, kind: str) -> str:
+    """A link to the picture, which is kept as one of the account's files until the link ends. Raises DiskFullError."""
+    row = files.keep(services, caller.account_id, f"picture.{kind}", "user_data", io.BytesIO(data), LINK_SECONDS)
+    query = {"until": str(row["expires_at"]), "key": caller.key_id, "kind": kind}
+    query["signature"] = services.secret.sign(_signed_text(row["id"], query), use="picture")
+    return f"{request.url.scheme}://{request.url.netloc}/v1/misora/pictures/{row['id']}?{urllib.parse.urlencode(query)}"
+
+
+def _signed_text(file_id: str, query: dict[str, str]) -> str:
+    return "\n".join((file_id, query["until"], query["key"], query["kind"]))
+
+
+async def follow(services: Services, request: Request) -> Response:
+    """GET /misora/pictures/{id}: the picture behind a signed link; no key needed."""
+    query = {name: request.query_params.get(name, "") for name in ("until", "key", "kind", "signature")}
+    name = request.path_params["file_id"]
+    return await run_in_threadpool(_followed, services, name, query)
+
+
+def _followed(services: Services, name: str, query: dict[str, str]) -> Response:
+    gone = ApiError(404, "This link does not work, or not any more; ask for a new picture.", code="link_expired")
+    if not services.secret.signed(_signed_text(name, query), query["signature"], use="picture"):
+        raise gone
+    caller = keys.named(services.store, query["key"])
+    path = files.place(services, name)
+    if caller is None or uploads.get(services.store, name, caller.account_id) is None or not path.is_file():
+        raise gone  # the key revoked, the picture deleted or expired
+    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
+    return FileResponse(path, media_type=f"image/{query['kind']}", headers=headers)
+
+
+async def _picture(services: Services, job: Job, end: float) -> bytes:
     while True:
         now = await run_in_threadpool(jobs.get, services.store, job.id, pictures=True)
         if now is None or now.status == "failed":
@@ -85,4 +119,4 @@ async def _picture(services: Services, job: Job, end: float) -> str:
     if now.review != "none":
         raise ApiError(403, "The picture awaits review by the operator.", code="awaiting_review")
     path = services.files.path(f"{now.folder}/{now.facts['file']}")
-    return base64.b64encode(await run_in_threadpool(path.read_bytes)).decode()
+    return await run_in_threadpool(path.read_bytes)

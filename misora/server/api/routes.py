@@ -111,6 +111,13 @@ ROUTES = (  # edits, extensions and characters stand before {video_id}
         query=("until", "variant", "key", "signature"),
         answer="video/mp4",
     ),
+    Route(
+        method="GET",
+        path="/misora/pictures/{file_id}",
+        open=images.follow,
+        query=("until", "key", "kind", "signature"),
+        answer="image/webp",
+    ),
     Route(method="GET", path="/misora/feed", open=studio.feed, query=("before", "featured")),
     _route("POST", "/misora/feed/{video_id}/feature", studio.feature, body=studio.FEATURE, scope="admin"),
     Route(method="GET", path="/misora/feed/{video_id}/content", open=studio.feed_content, query=("variant",), answer="video/mp4"),

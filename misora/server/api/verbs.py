@@ -16,7 +16,7 @@ from misora.server.api import bodies, inputs
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text
 from misora.server.api.services import Services
-from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, looked_at, made, order_from, owned, place, source
+from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, looked_at, made, order_from, owned, place, source, usable
 from misora.server.files import VIDEO as VIDEO_FILE
 from misora.server.guard import BLOCKED
 from misora.server.queue import cast, publishing
@@ -82,7 +82,7 @@ CHARACTER = (
 async def remix(services: Services, request: Request, caller: Caller) -> Response:
     """POST /videos/{id}/remix."""
     given = check(await bodies.read(request), REMIX)
-    parent = _ready(await _owned_or_published(services, request, caller))
+    parent = usable(await _owned_or_published(services, request, caller))
     order = order_from(services, caller, given, verb="remix", model=parent.model, seconds=parent.seconds, size=parent.size)
     return await place(services, request, caller, dataclasses.replace(order, remixed_from=parent.id), given, video=made(parent))
 
@@ -92,12 +92,6 @@ async def _owned_or_published(services: Services, request: Request, caller: Call
     name = request.path_params["video_id"]
     found = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
     return found or await owned(services, request, caller)
-
-
-def _ready(job: Job) -> Job:
-    if job.status != "completed" or job.folder is None:
-        raise ApiError(400, f"Video with id '{job.id}' is not completed; wait until its status is 'completed'.", code="video_not_ready")
-    return job
 
 
 async def edit(services: Services, request: Request, caller: Caller) -> Response:
@@ -207,7 +201,7 @@ def _source(services: Services, caller: Caller, value: Any) -> _Source:
 async def create_character(services: Services, request: Request, caller: Caller) -> Response:
     """POST /videos/characters."""
     given = check(await bodies.read(request), CHARACTER)
-    if not given["name"].isprintable():
+    if not given["name"].replace("\u3000", " ").isprintable():
         raise invalid("name", "The name must be printable text.")
     return JSONResponse(await run_in_threadpool(_keep_character, services, caller, given))
 

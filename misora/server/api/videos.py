@@ -109,12 +109,16 @@ def order_from(services: Services, caller: Caller, given: dict[str, Any], **fixe
 
 async def place(services: Services, request: Request, caller: Caller, order: Order, given: dict[str, Any], **more: Any) -> Response:
     """Check the texts, store the files, put the job in the queue, answer with it. Raises ApiError."""
-    if services.draining:
-        raise ApiError(
-            503, "The server is about to stop; try again shortly.", kind="server_error", code="draining", headers={"retry-after": "5"}
-        )
+    check_open(services)
     once = _once(request, given, order)
     return shape.video_response(await run_in_threadpool(place_job, services, services.plans[caller.plan], order, given, once, more))
+
+
+def check_open(services: Services) -> None:
+    """Raise ApiError when the server is about to stop."""
+    if services.draining:
+        message = "The server is about to stop; try again shortly."
+        raise ApiError(503, message, kind="server_error", code="draining", headers={"retry-after": "5"})
 
 
 def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any], once: jobs.Once | None, more: dict[str, Any]) -> Job:
@@ -211,11 +215,28 @@ def finished(services: Services, video_id: str, account_id: str) -> Job:
     job = jobs.get(services.store, video_id, account_id)
     if job is None:
         raise no_video(video_id)
-    if job.status != "completed" or job.folder is None:
-        raise ApiError(
-            400, f"Video with id '{job.id}' is not completed; wait until its status is 'completed'.", param="video", code="video_not_ready"
-        )
+    return usable(job, "video")
+
+
+def usable(job: Job, param: str | None = None) -> Job:
+    """The same job, if something new may begin from its files. Raises ApiError."""
+    if job.status == "failed":
+        raise ApiError(400, f"Video with id '{job.id}' failed and has no content; see its 'error'.", param=param, code="video_failed")
+    if job.status != "completed":
+        message = f"Video with id '{job.id}' is not completed; wait until its status is 'completed'."
+        raise ApiError(400, message, param=param, code="video_not_ready")
+    if job.folder is None or (job.expires_at is not None and job.expires_at <= time.time()):
+        raise ApiError(400, f"Video with id '{job.id}' has expired.", param=param, code="video_expired")
+    check_review(job)
     return job
+
+
+def check_review(job: Job) -> None:
+    """Raise ApiError where a person must see the job's files first: neither shown, nor worked into something that would show them."""
+    if job.review in ("waiting", "refused"):
+        word = "awaits review by the operator" if job.review == "waiting" else "was refused in review"
+        code = "awaiting_review" if job.review == "waiting" else "review_refused"
+        raise ApiError(403, f"Video with id '{job.id}' {word}.", code=code)
 
 
 def _once(request: Request, given: dict[str, Any], order: Order) -> jobs.Once | None:

@@ -20,13 +20,14 @@ from misora.server.api import bodies, shape
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
-from misora.server.fetch import FetchError
+from misora.server.fetch import FetchError, leads_inside
 from misora.server.queue.hooks import EVENTS, body
 from misora.server.queue.job import new_id
 from misora.server.store.tables import endpoints
 
 DAY = 24 * 3600
 MOST = 20  # endpoints of an account
+ELSEWHERE = ("batch.", "response.", "eval.run.", "fine_tuning.job.", "realtime.call.", "agent.", "safety.")  # the SDK's; never sent here
 KEEP_OLD = Field(name="keep_old_secret_active_for_24_hours", kind="flag", says="Whether both secrets sign for a day.")
 NAMES = (
     Field(name="name", kind="text", says="What it is for.", least=1, most=200),
@@ -38,10 +39,18 @@ CHANGES = (*NAMES, TYPES)
 TRY = (Field(name="event_type", kind="text", says="The event to send.", required=True, least=1, most=80),)
 
 
-def _checked(services: Services, given: dict[str, Any]) -> dict[str, Any]:
-    url = given.get("url")
-    if url is not None and not url.startswith("https://") and not (services.settings.private_webhooks and url.startswith("http://")):
+async def _checked(services: Services, given: dict[str, Any]) -> dict[str, Any]:
+    url, private = given.get("url"), services.settings.private_webhooks
+    if url is not None and not url.startswith("https://") and not (private and url.startswith("http://")):
         raise invalid("url", "The address must begin with https://.")
+    try:
+        if url is not None and await leads_inside(url) and not private:
+            raise invalid("url", "The address leads to a private network; give a public one.")
+    except FetchError as error:
+        raise invalid("url", str(error)) from None
+    for event in given.get("event_types", ()):
+        if event not in EVENTS and not event.startswith(ELSEWHERE):
+            raise invalid("event_types", f"Invalid value: '{event}'. Supported values are: {', '.join(map(repr, EVENTS))}.")
     if "name" in given:
         plain_text(given["name"], "name", 1, 200)
     return given
@@ -58,7 +67,7 @@ def _new_secret() -> str:
 
 async def create(services: Services, request: Request, caller: Caller) -> Response:
     """POST /webhook_endpoints."""
-    given = _checked(services, check(await bodies.read(request), ENDPOINT))
+    given = await _checked(services, check(await bodies.read(request), ENDPOINT))
     return JSONResponse(await run_in_threadpool(_create, services, caller, given))
 
 
@@ -108,7 +117,7 @@ async def retrieve(services: Services, request: Request, caller: Caller) -> Resp
 async def change(services: Services, request: Request, caller: Caller) -> Response:
     """POST /webhook_endpoints/{id}."""
     row = await _owned(services, request, caller)
-    given = _checked(services, check(await bodies.read(request), CHANGES))
+    given = await _checked(services, check(await bodies.read(request), CHANGES))
     return JSONResponse(_shown(await run_in_threadpool(_change, services, row, given)))
 
 
