@@ -77,6 +77,7 @@ def as_python_draws_it(**wishes: Any) -> Law:
 
 
 CONTROLS: dict[str, tuple[Move, Law]] = {
+    "prompt": (lambda page: page.fill(".compose textarea", "a blue cube on grass"), as_python_draws_it(prompt="a blue cube on grass")),
     "shape": (lambda page: page.check("input[value='9:16']", force=True), lambda plain, made: made.shape[1:3] == (704, 384)),
     "size": (
         lambda page: page.check("legend:has-text('Size') + .row input[value='1']", force=True),
@@ -114,6 +115,29 @@ def test_a_control_changes_the_film_as_it_is_named(maker: Maker, control: str) -
     move, law = CONTROLS[control]
     job, made = maker.make(move)
     assert law(maker.plain[1], made), (apart(maker.plain[1], made) if made.shape == maker.plain[1].shape else made.shape, job.request)
+
+
+def test_a_fuller_prompt_is_drawn_once_it_was_looked_at(maker: Maker) -> None:
+    shown: list[str] = []
+
+    def use(page: Any) -> None:
+        page.click(".expanded summary")
+        shown.append(page.inner_text(".expanded p"))
+        page.click("text=Use this")
+
+    job, _ = maker.make(use)
+    assert [job.prompt] == shown and shown[0].startswith(WISH["prompt"] + ", ")
+
+
+def test_a_clip_that_is_dropped_is_reworked(maker: Maker) -> None:
+    page, job = maker.open(), maker.plain[0]
+    page.set_input_files(".drops input[type=file] >> nth=0", maker.shop.files.folder(job.id) / str(job.fence) / "video.mp4")
+    page.wait_for_selector("[role=tab]")
+    page.fill(".edit-form textarea", "at night")
+    page.check("input[value=custom]", force=True)
+    page.fill("input[aria-label=Custom]", "0")  # nothing may change: so that the film shows whether it was this clip and this strength
+    made, frames = maker.film(lambda: page.click(".edit-form footer .button.main"))
+    assert made.request["strength"] == 0 and "id" not in made.request["video"] and apart(maker.plain[1], frames) < 2 * SAME
 
 
 def test_variations_are_films_of_their_own(maker: Maker) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from torch import Tensor
 
+from misora.media.write import write_image
 from misora.server.queue import cast, jobs
 from misora.server.queue.job import Job
 from tests.server.shop import Shop
@@ -176,6 +178,29 @@ def test_inpaint_changes_what_was_painted(editor: Editor) -> None:
     assert outside < SAME and outside < inside
 
 
+def test_inpaint_keeps_to_its_seconds_its_strength_and_what_was_rubbed_out(editor: Editor) -> None:
+    from misora.render.footage import read_mask
+
+    page = editor.edit("inpaint")
+    page.fill("input[aria-label=Brush]", "40")
+    paint(page, "ArrowRight")
+    page.check("input[value=erase]", force=True)
+    page.fill("input[aria-label=Brush]", "10")
+    paint(page, "ArrowLeft", 1)
+    slide(page, "from", 20)
+    job, made = editor.made(page)
+    height, width = (int(side) for side in job.size.split("x")[::-1])
+    mask = read_mask(editor.shop.files.path(job.request["mask"]["file"]), (height, width))[0]
+    assert mask[height // 2, width // 2 + 12] == 0 and 0.05 < mask.mean() < 0.7, mask.mean()
+    assert apart(editor.clip[:44], made[:44]) < SAME and job.request["inpaint"]["from"] == 2
+    page = editor.edit("inpaint")
+    paint(page, "ArrowRight")
+    page.check("input[value=custom]", force=True)
+    page.fill("input[aria-label=Custom]", "0")
+    job, made = editor.made(page)
+    assert job.request["strength"] == 0 and apart(editor.clip, made) < SAME  # nothing may change, even where it was painted
+
+
 def paint(page: Any, key: str, times: int = 6) -> None:
     """A stroke by keys, from where the brush stands."""
     page.focus(".paper")
@@ -185,18 +210,31 @@ def paint(page: Any, key: str, times: int = 6) -> None:
     page.keyboard.up("Space")
 
 
-def test_a_storyboard_fills_its_gaps(editor: Editor) -> None:
+def boarded(
+    editor: Editor, words: tuple[str, str] = ("a ball rolls", "a cube falls"), move: Callable[[Any], Any] = lambda page: None
+) -> Any:
+    """The film of a board of four seconds with two cards, once something was moved; its job and its frames."""
     page = editor.page
+    page.evaluate("() => localStorage.removeItem('misora.board')")
     page.goto(f"{editor.shop.url}/storyboard")
     page.fill("#board-seconds", "4")
-    first, second = page.locator(".card textarea").all()
-    first.fill("a ball rolls")
-    second.fill("a cube falls")
+    for place, each in enumerate(words):
+        page.locator(".card textarea").nth(place).fill(each)
     page.fill(".board > .prompt textarea", "on a beach")
+    page.fill("label:text-is('Seed') + input", "5")
+    move(page)
+    return editor.made(page, ".board > footer .button.main")
+
+
+def apart_by_a_second(page: Any) -> None:
+    """Room between the two cards."""
     page.focus("[data-grip='0-to']")
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
-    job, made = editor.made(page, ".board > footer .button.main")
+
+
+def test_a_storyboard_fills_its_gaps(editor: Editor) -> None:
+    job, made = boarded(editor, move=apart_by_a_second)
     cards = job.request["storyboard"]
     assert [(card["prompt"], card["seconds"]) for card in cards] == [
         ("a ball rolls", 1),
@@ -204,6 +242,21 @@ def test_a_storyboard_fills_its_gaps(editor: Editor) -> None:
         ("a cube falls", 2),
     ]
     assert job.prompt == "on a beach" and job.seconds == 4 and len(made) == 4 * RATE
+
+
+def test_a_card_shows_its_image_and_its_clip(editor: Editor, tmp_path: Any) -> None:
+    picture = write_image(tmp_path / "card.png", editor.second[0])
+
+    def give(page: Any) -> None:
+        page.set_input_files(".card input[type=file] >> nth=0", picture)
+        page.locator(".card").nth(1).locator("text=Shows a clip").click()
+        page.click(f".picker-item:has(img[src*={editor.name}])")
+
+    job, made = boarded(editor, move=give)
+    first, second = job.request["storyboard"]
+    assert "image" in first and second["video"]["id"] == editor.name
+    small = torch.nn.functional.avg_pool2d(made.permute(0, 3, 1, 2).float(), 4).permute(0, 2, 3, 1)  # t h w 3
+    assert apart(small[:1], editor.second[:1]) < 2 * SAME and apart(small[-48:], editor.clip[:48]) < 2 * SAME
 
 
 def test_a_character_is_saved_and_called_by_name(editor: Editor) -> None:
