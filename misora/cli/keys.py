@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> None:
     """Do one thing to the keys. Raises MisoraError."""
     settings = serving.settings_from(args)
     from misora.server.accounts import keys
-    from misora.server.serve import open_store
+    from misora.server.serve import existing_store, open_store
 
-    store = open_store(settings)
+    store = open_store(settings) if args.action == "create" else existing_store(settings)
     try:
         if args.action == "create":
             scopes = args.scopes.replace(",", " ")
@@ -63,15 +63,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
     from misora.server.accounts import keys
-    from misora.server.backup import remember
+    from misora.server.backup import remember_end
 
     if (args.id is None) == (args.group is None):
         raise UsageError("Name one key by its id, or a --group; `misora keys list` shows them.")
     if args.action == "revoke":
         ended = keys.revoke(store, key_id=args.id, cohort=args.group, actor="operator")
-        remember(settings.data, [{"key": each} for each in ended])
     else:
         ended = keys.change(store, STATES[args.action], key_id=args.id, cohort=args.group, actor="operator")
+    remember_end(settings.data, args.action, ended)
     if not ended:
         raise UsageError(f"No key that could be changed has the id or group {args.id or args.group!r}; see `misora keys list`.")
     print("\n".join(ended))

@@ -20,8 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from misora.client.errors import UsageError
 from misora.server.accounts import keys
-from misora.server.files import Files
-from misora.server.queue import jobs, uploads
+from misora.server.files import Files, in_use
+from misora.server.queue import cast, jobs, uploads
 from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
@@ -30,6 +30,7 @@ from misora.server.store.tables import videos
 
 GONE = "gone.jsonl"
 DATABASE = "misora.sqlite"
+ENDED = {"revoked": "key", "retired": "retired"}  # a key's state and what it is called in that file
 KEPT = ("videos", "characters", "files", "signing", "server.secret")
 
 
@@ -39,8 +40,8 @@ def note_gone(store: Store, data: Path) -> int:
     known = set(path.read_text("utf-8").splitlines()) if path.exists() else set()
     with store.read() as db:
         deleted = db.execute(select(videos.c.id).where(videos.c.deleted_at.is_not(None))).scalars().all()
-        revoked = db.execute(select(keys_table.c.id).where(keys_table.c.state == "revoked")).scalars().all()
-    lines = {json.dumps({"video": name}) for name in deleted} | {json.dumps({"key": name}) for name in revoked}
+        ended = db.execute(select(keys_table.c.id, keys_table.c.state).where(keys_table.c.state.in_(tuple(ENDED)))).all()
+    lines = {json.dumps({"video": name}) for name in deleted} | {json.dumps({ENDED[state]: name}) for name, state in ended}
     if new := sorted(lines - known):
         with path.open("a", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in new)
@@ -57,10 +58,18 @@ def remember(data: Path, gone: list[dict[str, str]]) -> None:
         os.fsync(file.fileno())
 
 
+def remember_end(data: Path, action: str, names: list[str]) -> None:
+    """Write down keys that were revoked or retired, which is for good; other actions are not."""
+    if told := {"revoke": "key", "retire": "retired"}.get(action):
+        remember(data, [{told: name} for name in names])
+
+
 def backup(settings: Settings, target: Path) -> Path:
     """Everything of the server as one archive, also while it runs; it appears whole or not at all. Raises UsageError."""
     if settings.db:
         raise UsageError("A PostgreSQL is backed up with pg_dump; copy the --data folder beside it.")
+    if not (settings.data / DATABASE).is_file():
+        raise UsageError(f"There is no server's database in {settings.data}; give its folder with --data.")
     if target.exists():
         raise UsageError(f"{target} exists; give another name.")
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as folder:
@@ -102,8 +111,13 @@ def restore(settings: Settings, source: Path) -> int:
             raise UsageError(f"{source} is damaged; restore another backup.") from None
         if not (Path(folder) / DATABASE).exists():
             raise UsageError(f"{source} holds no database; give the file that `misora backup` wrote.")
-        _remember(settings)
-        _swap(settings.data, Path(folder))
+        with in_use(settings.data, alone=True):
+            return _bring_back(settings, Path(folder))
+
+
+def _bring_back(settings: Settings, folder: Path) -> int:
+    _remember(settings)
+    _swap(settings.data, folder)
     store = Store(settings.database())
     try:
         migrate.upgrade(store, backups=settings.data / "backups")
@@ -139,6 +153,11 @@ def _replay(store: Store, data: Path) -> int:
         gone = json.loads(line)
         if "key" in gone:
             count += len(keys.revoke(store, key_id=gone["key"], actor="restore"))
+        elif "retired" in gone:
+            count += len(keys.change(store, "retired", key_id=gone["retired"], actor="restore"))
+        elif "character" in gone:
+            cast.delete(store, gone["character"])
+            files.erase_folder(f"characters/{gone['character']}")
         elif "file" in gone:
             uploads.delete(store, gone["file"])
             files.path(f"files/{gone['file']}").unlink(missing_ok=True)

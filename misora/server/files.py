@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from misora.client.errors import MisoraError
+from misora.client.errors import MisoraError, UsageError
 
 VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.webp"
 
@@ -73,6 +74,24 @@ class Files:
     def erase_folder(self, name: str) -> None:
         """Remove one folder that the database named."""
         shutil.rmtree(self.data / name, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def in_use(data: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold the data folder, together with others or ``alone``, until the block or the process ends. Raises UsageError."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data / "in-use.lock").open("a") as file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except OSError:
+            does = "is used by a server; stop that first" if alone else "is being restored; wait for its end"
+            raise UsageError(f"The folder {data} {does}.") from None
+        yield
 
 
 def publish(part: Path, whole: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
 import signal
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from misora.client.errors import MisoraError, UsageError
 from misora.server import guard, upkeep, webhooks
@@ -22,7 +25,7 @@ from misora.server.accounts import keys, plans
 from misora.server.api import batches
 from misora.server.api.app import build
 from misora.server.api.services import Services
-from misora.server.files import Files
+from misora.server.files import Files, in_use
 from misora.server.logs import set_up
 from misora.server.secret import Secret
 from misora.server.settings import Settings
@@ -42,8 +45,19 @@ def open_store(settings: Settings) -> Store:
     except OSError as error:
         raise UsageError(f"The folder {settings.data} cannot be made ({error.strerror}); give another --data.") from None
     store = Store(settings.database())
-    migrate.upgrade(store, backups=settings.data / "backups")
+    try:
+        migrate.upgrade(store, backups=settings.data / "backups")
+    except DBAPIError as error:
+        where, why = store.url.render_as_string(hide_password=True), str(error.orig).strip().partition("\n")[0][:200]
+        raise MisoraError(f"The database {where} cannot be opened ({why}); check --data or --db.") from None
     return store
+
+
+def existing_store(settings: Settings) -> Store:
+    """The database of a server that is there already. Raises UsageError."""
+    if not settings.db and not (settings.data / "misora.sqlite").is_file():
+        raise UsageError(f"There is no server's database in {settings.data}; give its folder with --data.")
+    return open_store(settings)
 
 
 def serve(settings: Settings) -> None:
@@ -52,20 +66,18 @@ def serve(settings: Settings) -> None:
     os.umask(0o077)
     set_up()
     check_certificate(settings)
-    store = open_store(settings)
-    first_key(store, settings.data)
-    services = Services(
-        settings=settings,
-        store=store,
-        files=Files(settings.data, settings.free_bytes),
-        guard=guard.installed(settings.policy()),
-        plans=plans.load(settings.plans),
-        secret=Secret(settings.data),
-    )
-    try:
-        asyncio.run(_run(services))
-    finally:
-        store.close()
+    known = plans.load(settings.plans)
+    with in_use(settings.data), contextlib.closing(open_store(settings)) as store:
+        first_key(store, settings.data)
+        services = Services(
+            settings=settings,
+            store=store,
+            files=Files(settings.data, settings.free_bytes),
+            guard=guard.installed(settings.policy()),
+            plans=known,
+            secret=Secret(settings.data),
+        )
+        asyncio.run(_run(services, listen(settings)))
 
 
 def check_address(settings: Settings) -> None:
@@ -82,13 +94,18 @@ def check_address(settings: Settings) -> None:
 
 
 def check_certificate(settings: Settings) -> None:
-    """Raise UsageError for half a certificate, or one that cannot be read; the worker says whether it can sign."""
+    """Raise UsageError for half a certificate, or one that cannot be read or served with; the worker says whether it can sign."""
     given = [path for path in (settings.certificate, settings.certificate_key) if path is not None]
     if len(given) == 1:
         raise UsageError("Give both --certificate and --certificate-key, or neither.")
     for path in given:
         if not os.access(path, os.R_OK):
             raise UsageError(f"{path} cannot be read; give a PEM file.")
+    if settings.tls_cert is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (OSError, ValueError):
+            raise UsageError(f"{settings.tls_cert} and {settings.tls_key} cannot be used; give a certificate and its key as PEM.") from None
 
 
 def say_unchecked(services: Services) -> None:
@@ -100,9 +117,10 @@ def say_unchecked(services: Services) -> None:
 
 
 def first_key(store: Store, data: Path) -> None:
-    """Make the first admin key when there is none yet, in a file that only its owner can read; say where."""
+    """Make the first admin key when there never was one, in a file that only its owner can read; say where."""
     with store.read() as db:
-        if db.execute(select(func.count()).select_from(keys_table)).scalar_one():
+        admins = select(func.count()).select_from(keys_table).where(keys_table.c.scopes.contains("admin"))
+        if db.execute(admins).scalar_one():
             return
     path = data / "admin.key"
     made = keys.create(store, "admin", scopes="generate publish admin")
@@ -122,7 +140,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(services: Services) -> None:
+def listen(settings: Settings) -> list[socket.socket]:
+    """A socket for each address of the host, all on one port. Raises MisoraError."""
+    made: list[socket.socket] = []
+    port = settings.port
+    for info in socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM):
+        try:
+            made.append(socket.create_server((info[4][0], port, *info[4][2:]), family=info[0], backlog=2048))
+        except OSError as error:
+            if made and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # localhost is also ::1, which not every machine has
+            for each in made:
+                each.close()
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+            raise MisoraError(f"{settings.host}:{port} {why}; give another --host or --port.") from None
+        port = made[0].getsockname()[1]
+    return made
+
+
+async def _run(services: Services, sockets: list[socket.socket]) -> None:
     settings = services.settings
     supervisor = Supervisor(settings, services.store)
     server = _Server(_config(services))
@@ -130,13 +166,14 @@ async def _run(services: Services) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if serving.done():
-        raise MisoraError(f"{settings.host}:{settings.port} is taken; give another --port.")
+        serving.result()
+        return
     supervisor.start()
-    print(f"Misora is ready at {_url(settings, server)}", flush=True)
+    print(f"Misora is ready at {_url(settings, sockets[0].getsockname()[1])}", flush=True)
     await asyncio.to_thread(say_unchecked, services)
     tending = [asyncio.create_task(each(services)) for each in (_tend, _notify, _batch)]
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -169,8 +206,7 @@ def _config(services: Services) -> uvicorn.Config:
     )
 
 
-def _url(settings: Settings, server: uvicorn.Server) -> str:
-    port = server.servers[0].sockets[0].getsockname()[1]
+def _url(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
 

@@ -14,7 +14,7 @@ import time
 from types import FrameType
 
 from misora.server.accounts.plans import load
-from misora.server.files import Files
+from misora.server.files import Files, in_use
 from misora.server.logs import set_up
 from misora.server.rendering import Renderer
 from misora.server.settings import Settings
@@ -49,8 +49,8 @@ def run(settings: Settings, *, name: str | None = None, parent: int | None = Non
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else leave)
     worker.device = _use_threads(threads)
-    worker.run()
-    store.close()
+    with in_use(settings.data), contextlib.closing(store):
+        worker.run()
 
 
 def _use_threads(threads: int) -> str:

@@ -9,8 +9,8 @@ import pytest
 from misora.client.errors import UsageError
 from misora.server import backup, upkeep
 from misora.server.accounts import keys
-from misora.server.files import Files
-from misora.server.queue import jobs, lease
+from misora.server.files import Files, in_use
+from misora.server.queue import cast, jobs, lease
 from misora.server.serve import open_store
 from misora.server.settings import Settings
 from misora.server.store import migrate
@@ -26,18 +26,29 @@ def test_a_restore_brings_back_all_but_what_is_gone(tmp_path: Path) -> None:
     for job in (kept, gone):
         (files.folder(job.id) / "1").mkdir(parents=True)
         (files.folder(job.id) / "1" / "video.mp4").write_bytes(b"film")
+    old, new = keys.create(store, "old", account_id=mine.account_id), keys.create(store, "new", account_id=mine.account_id)
+    for name in ("stays", "goes"):
+        cast.add(store, name, mine.account_id, name, f"characters/{name}/video.mp4")
+        (settings.data / "characters" / name).mkdir(parents=True)
     archive = backup.backup(settings, tmp_path / "b.tar")
+    keys.change(store, "retired", key_id=old.id)
+    cast.delete(store, "goes")
+    backup.remember(settings.data, [{"character": "goes"}])
     jobs.delete(store, gone.id, mine.account_id)
     keys.revoke(store, key_id=leaked.id)
     upkeep.round_once(store, files)
     store.close()
-    assert backup.restore(settings, archive) == 2
+    with in_use(settings.data), in_use(settings.data), pytest.raises(UsageError, match="stop that first"):
+        backup.restore(settings, archive)
+    assert backup.restore(settings, archive) == 3
     store = Store(settings.database())
     assert jobs.get(store, kept.id) is not None and jobs.get(store, gone.id) is None and not files.folder(gone.id).exists()
     assert (files.folder(kept.id) / "1" / "video.mp4").read_bytes() == b"film"
     ended = jobs.get(store, later.id)
     assert ended is not None and ended.error_code == "key_revoked" and keys.check(store, leaked.secret) is None
-    assert keys.check(store, mine.secret) is not None
+    assert [keys.check(store, each.secret) is None for each in (mine, old, new)] == [False, True, False]
+    assert cast.get(store, "stays", mine.account_id) and not cast.get(store, "goes", mine.account_id)
+    assert [path.name for path in (settings.data / "characters").iterdir()] == ["stays"]
     store.close()
 
 

@@ -106,10 +106,11 @@ def test_a_cancelled_batch_keeps_what_is_done(shop: Shop, client: openai.OpenAI,
 
 
 def test_a_file_that_is_no_batch_fails_as_a_whole_and_says_where(client: openai.OpenAI) -> None:
-    text = b'{"custom_id": "a", "method": "POST", "url": "/v1/videos", "body": {}}\nno\n{"custom_id": "a"}\n'
+    good = b'{"custom_id": "%s", "method": "POST", "url": "/v1/videos", "body": {}}\n'
+    text = good % b"a" + b'no\n{"custom_id": "a"}\n' + good % b"\\ud800"
     file = client.files.create(file=("orders.jsonl", text), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint="/v1/videos", completion_window="24h")
-    assert batch.status == "failed" and batch.errors is not None and [each.line for each in batch.errors.data or ()] == [2, 3]
+    assert batch.status == "failed" and batch.errors is not None and [each.line for each in batch.errors.data or ()] == [2, 3, 4]
     with pytest.raises(openai.BadRequestError, match="Supported values are: '/v1/videos'"):
         client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
     with pytest.raises(openai.BadRequestError, match="No such File"):

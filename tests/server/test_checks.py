@@ -71,6 +71,20 @@ def test_uploads_are_looked_at(
     assert (shop.files.folder(job.id) / "inputs").exists() == (status != "failed")
 
 
+def test_moderations_look_at_pictures_where_somebody_can(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {"type": "image_url", "image_url": {"url": picture(tmp_path)}}
+    asked = {"input": [{"type": "text", "text": "a ball"}, shown]}
+    code, answer = told(shop, "POST", "/v1/moderations", asked)
+    assert code == 400 and answer["error"]["param"] == "input[1]"
+    monkeypatch.setattr(shop.services, "guard", guard.installed(PolicyConfig(classifier=program(tmp_path, violence=0.9))))
+    monkeypatch.setattr(shop.services.guard, "check_text", lambda text: guard.Verdict(verdict="allow"))
+    [result] = told(shop, "POST", "/v1/moderations", asked)[1]["results"]
+    assert result["categories"]["violence"] and result["category_applied_input_types"]["violence"] == ["text", "image"]
+    assert not list(shop.files.data.glob(".moderation-*"))
+    wrong = {"input": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}
+    assert told(shop, "POST", "/v1/moderations", wrong)[0] == 400
+
+
 def test_a_plan_that_wants_checks_refuses_where_there_are_none(
     shop: Shop, tmp_path: Path, admin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +124,10 @@ def test_a_wrong_classifier_or_half_a_certificate_is_said_at_once(tmp_path: Path
     for wrong in (settings, dataclasses.replace(settings, certificate_key=tmp_path / "k.pem")):
         with pytest.raises(UsageError, match=r"certificate-key|cannot be read"):
             check_certificate(wrong)
+    (tmp_path / "c.pem").write_text("no certificate")
+    for name in ("c.pem", "none.pem"):
+        with pytest.raises(UsageError, match="cannot be used"):
+            check_certificate(Settings(data=tmp_path, tls_cert=tmp_path / name, tls_key=tmp_path / "c.pem"))
 
 
 def test_many_addresses_are_said_once_an_hour() -> None:

@@ -73,6 +73,16 @@ def test_the_async_client_does_the_same(shop: Shop) -> None:
     asyncio.run(run())
 
 
+def test_raw_and_streamed_answers_and_objects_written_as_text(client: openai.OpenAI) -> None:
+    video = made(client)
+    with client.videos.with_streaming_response.download_content(video.id) as answer:
+        assert b"".join(answer.iter_bytes(1000)) == FILM and answer.headers["accept-ranges"] == "bytes"
+    raw = client.videos.with_raw_response.list(limit=1)
+    assert raw.parse().data and raw.headers["openai-organization"].startswith("acct_")
+    as_text = {"video": f'{{"id": "{video.id}"}}', "trim": '{"from": 0, "to": 2}'}  # what `curl -F` makes of an object
+    assert client.videos.edit(prompt="x", video=openai.omit, extra_body=as_text).seconds == "2"
+
+
 @pytest.mark.parametrize(
     "given, param",
     [
@@ -86,6 +96,7 @@ def test_the_async_client_does_the_same(shop: Shop) -> None:
         ({"prompt": "x" * 32001}, "prompt"),
         ({"extra_body": {"fps": 9}}, "fps"),
         ({"extra_body": {"seed": "many"}}, "seed"),
+        ({"extra_body": {"characters": "[1"}}, "characters"),
         ({"input_reference": b"ffconcat version 1.0"}, "input_reference"),
     ],
 )

@@ -48,6 +48,7 @@ def test_a_session_may_look_and_with_its_token_change(shop: Shop) -> None:
     both = signed_in(shop)
     alone = {"cookie": both["cookie"]}
     assert ask(shop, "GET", "/v1/videos", **alone)[0] == 200
+    assert ask(shop, "HEAD", "/v1/misora/session/events", **alone)[0] == 200, "which ends at once"
     code, _, body = ask(shop, "POST", "/v1/videos", {"prompt": "x"}, **alone)
     assert code == 403 and json.loads(body)["error"]["code"] == "csrf"
     assert ask(shop, "POST", "/v1/videos", {"prompt": "x"}, **alone | {TOKEN: "0" * 64})[0] == 403

@@ -17,7 +17,7 @@ from misora.server.api import bodies, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
-from misora.server.backup import remember
+from misora.server.backup import remember_end
 from misora.server.queue import jobs, publishing
 from misora.server.store.tables import accounts, audit, videos, workers
 from misora.server.store.tables import ledger as entries
@@ -77,9 +77,9 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
     which: dict[str, Any] = {"key_id": given.get("key_id"), "cohort": given.get("group"), "actor": caller.key_id}
     if given["action"] == "revoke":
         ended = await run_in_threadpool(keys.revoke, services.store, **which)
-        await run_in_threadpool(remember, services.files.data, [{"key": each} for each in ended])
     else:
         ended = await run_in_threadpool(keys.change, services.store, STATES[given["action"]], **which)
+    await run_in_threadpool(remember_end, services.files.data, given["action"], ended)
     return JSONResponse({"changed": ended})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import errno
 import logging
 import secrets
@@ -91,12 +92,19 @@ def _as_api_error(error: Exception) -> ApiError:
             return ApiError(400, str(error), param="Idempotency-Key", code="idempotency_key_reused")
         case RefusedOrderError():
             spent = "month" in str(error)
-            headers = {"x-should-retry": "false"} if spent else {"retry-after": "5"}
+            headers = {"retry-after": str(_to_next_month()), "x-should-retry": "false"} if spent else {"retry-after": "5"}
             code = "insufficient_quota" if spent else None
             return ApiError(429, str(error), kind="video_generation_user_error", code=code, headers=headers)
         case MisoraError():
             return ApiError(400, str(error))
     return ApiError(500, "The server had an error while processing your request.", kind="server_error", code="internal_error")
+
+
+def _to_next_month() -> int:
+    """Seconds until the ledger begins a new page, at most (UTC)."""
+    now = time.gmtime()
+    begins = (now.tm_year + now.tm_mon // 12, now.tm_mon % 12 + 1, 1, 0, 0, 0)
+    return calendar.timegm(begins) - calendar.timegm(now) + 1
 
 
 def _full(message: str) -> ApiError:

@@ -18,7 +18,7 @@ from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
 from misora.server.api import bodies, files, shape
 from misora.server.api.errors import ApiError
-from misora.server.api.fields import Field, check, query_integer
+from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
 from misora.server.api.videos import CREATE, order_of, place_job
 from misora.server.queue import batches, jobs
@@ -95,8 +95,8 @@ def _line(raw: bytes, names: set[str]) -> dict[str, Any]:
         raise ApiError(400, "A line must be an object with custom_id, method, url and body.", param="body", code="invalid_line")
     if line.get("method") != "POST" or line.get("url") != ENDPOINT:
         raise ApiError(400, f"The method must be POST and the url {ENDPOINT}.", param="url", code="invalid_url")
-    name = line.get("custom_id")
-    if not isinstance(name, str) or not 0 < len(name) <= 255 or "\0" in name or name in names:
+    name = plain_text(line.get("custom_id"), "custom_id", 1, 255)
+    if name in names:
         raise ApiError(400, "Each line needs a custom_id of its own.", param="custom_id", code="invalid_custom_id")
     names.add(name)
     return {"custom_id": name, "body": line["body"], "video_id": None, "refusal": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from misora.server.api.errors import ApiError, invalid, wrong_type
 
 PROMPT = 32_000  # characters, as the contract says
 INTEGER = 2**63 - 1
+NESTED = ("object", "array", "texts", "notes", "source")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,20 @@ def check(body: Body, table: Sequence[Field], where: str = "") -> dict[str, Any]
             if field.required:
                 raise invalid(where + field.name, f"Missing required parameter: '{where}{field.name}'.", "missing_required_parameter")
             continue
+        if body.form and isinstance(value, str) and field.kind in NESTED:
+            value = _unpacked(value)
         found[field.name] = CHECKS[field.kind](field, value, body.form, where + field.name)
     return found
+
+
+def _unpacked(text: str) -> Any:
+    """What a form's field means that holds JSON, as some clients send objects and lists; other text as it is."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def plain_text(value: Any, param: str, least: float, most: float) -> str:

@@ -16,6 +16,7 @@ from misora.server.api.services import Services
 from misora.server.api.studio import facts
 from misora.server.api.verbs import shown
 from misora.server.api.videos import owned
+from misora.server.backup import remember
 from misora.server.queue import cast, library
 from misora.server.queue.library import Search
 
@@ -68,7 +69,8 @@ async def characters(services: Services, request: Request, caller: Caller) -> Re
 async def delete_character(services: Services, request: Request, caller: Caller) -> Response:
     """DELETE /misora/characters/{id}: the character and its clip."""
     row = await run_in_threadpool(_character, services, request, caller)
-    await run_in_threadpool(cast.delete, services.store, row["id"], caller.account_id)
+    await run_in_threadpool(cast.delete, services.store, row["id"])
+    await run_in_threadpool(remember, services.files.data, [{"character": row["id"]}])
     await run_in_threadpool(services.files.erase_folder, f"characters/{row['id']}")
     return JSONResponse({"id": row["id"], "deleted": True})
 

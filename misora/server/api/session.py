@@ -97,6 +97,8 @@ def _described(services: Services, caller: Caller, cookie: str) -> dict[str, Any
 async def events(services: Services, request: Request, caller: Caller) -> Response:
     """GET /misora/session/events: the unfinished videos of the account whenever one changes, and the end of the key within a second."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream", headers=headers)
     return StreamingResponse(_stream(services, caller), media_type="text/event-stream", headers=headers)
 
 

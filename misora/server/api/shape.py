@@ -42,7 +42,8 @@ def video_response(job: Job) -> JSONResponse:
 def page(items: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:
     """A cursor page; without ``last_id`` the SDK would stop after the first."""
     first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
-    return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": has_more}
+    more = has_more and bool(items)  # with limit=0 there is no place to go on from
+    return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": more}
 
 
 def cut(items: Sequence[dict[str, Any]], after: str, limit: int) -> dict[str, Any]:

@@ -92,6 +92,8 @@ async def events(services: Services, request: Request, caller: Caller) -> Respon
     """GET /misora/videos/{id}/events: every change of the video until it is finished, as server-sent events."""
     job = await owned(services, request, caller)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream", headers=headers)
     return StreamingResponse(_stream(services, job, caller), media_type="text/event-stream", headers=headers)
 
 

@@ -35,8 +35,7 @@ def listing(store: Store, account_id: str) -> list[dict[str, Any]]:
         return [dict(row) for row in db.execute(query).mappings()]
 
 
-def delete(store: Store, character_id: str, account_id: str) -> None:
+def delete(store: Store, character_id: str) -> None:
     """Forget a character."""
-    mine = (characters.c.id == character_id) & (characters.c.account_id == account_id)
     with store.write() as db:
-        db.execute(sql_delete(characters).where(mine))
+        db.execute(sql_delete(characters).where(characters.c.id == character_id))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from misora.client.errors import MisoraError, UsageError
+from misora.client.errors import MisoraError, MissingExtraError, UsageError
 
 T = TypeVar("T")
 BUSY_MS = 30_000  # how long a write waits for another process's
@@ -126,14 +126,22 @@ def address(url: str | Path) -> URL:
 
 def _engine(url: URL, sqlite: bool) -> Engine:
     if not sqlite:
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}, pool_size=10, max_overflow=30)
+        try:
+            return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True)
+        except ModuleNotFoundError:
+            raise MissingExtraError("PostgreSQL needs psycopg; install it with: pip install 'misora[postgres]'.") from None
+    told = {"check_same_thread": False, "timeout": BUSY_MS / 1000}
+    engine = create_engine(url, connect_args=told, pool_size=10, max_overflow=30, hide_parameters=True)  # prompts stay out of every log
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver would begin and commit where it likes
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON", "cache_size=-8000"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON", "cache_size=-8000"):
+                connection.execute(f"PRAGMA {pragma}").close()
+        except Exception:  # no database: nobody else would close it
+            connection.close()
+            raise
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:

@@ -1,0 +1,74 @@
+"""The operator's verbs where something is not as it should be: one sentence, nothing made by mistake; it knows no HTTP."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from misora.cli.main import main
+from misora.server.serve import first_key, open_store
+from misora.server.settings import Settings
+from tests.tree import ROOT
+
+LISTED = ("keys", "list")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [LISTED, ("keys", "revoke", "abc"), ("keys", "suspend", "--group", "g"), ("backup", "x.tar"), ("restore", "x.tar")],
+)
+def test_a_mistyped_folder_is_said_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--data", "mistyped"]) == 2
+    assert capsys.readouterr().err.startswith("misora: ") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "place, says",
+    [
+        (("--data", "file"), "cannot be made"),
+        (("--data", "broken"), "cannot be opened"),
+        (("--data", "new", "--db", "postgresql://me:hush@127.0.0.1:1/x"), r"cannot be opened|misora\[postgres\]"),
+        (("--data", "new", "--db", "mysql://x"), "no database known here"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("broken").mkdir()
+    Path("broken/misora.sqlite").write_bytes(b"no database" * 200)
+    assert main(["keys", "create", "me", *place]) != 0
+    told = capsys.readouterr().err
+    assert re.search(says, told) and told.count("\n") == 1 and "hush" not in told
+
+
+def test_a_key_made_before_the_first_start_does_not_cost_the_admin_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "create", "laptop", "--data", str(tmp_path)]) == 0
+    key = capsys.readouterr().out
+    assert key.startswith("misora-") and key.count("\n") == 1
+    store = open_store(Settings(data=tmp_path))
+    first_key(store, tmp_path)
+    assert (tmp_path / "admin.key").exists()
+    store.close()
+    assert main([*LISTED, "--data", str(tmp_path)]) == 0
+    assert key.strip() not in (told := capsys.readouterr().out) and "laptop" in told and "admin" in told
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "misora", "serve", "--port", str(taken.getsockname()[1]), "--workers", "0"]
+        done = subprocess.run(
+            [*command, "--data", str(tmp_path)], capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+    assert done.returncode == 1 and "ready" not in done.stdout and "Traceback" not in done.stderr
+    assert "is taken; give another --host or --port" in done.stderr.splitlines()[-1]
