@@ -3,7 +3,9 @@
     python -m bench.speed [--model NAME|FOLDER] [--steps 30] [--prompts 3] [--seconds 4] [--clock]
 
 Prints, for the named trades and for each saving alone, which share of the exact run's work was done (tokens through blocks), and PSNR and
-SSIM of the decoded frames beside the exact run's. All of a clip is drawn at once, without a window. ``--clock`` adds the seconds.
+SSIM of the decoded frames beside the exact run's. All of a clip is drawn at once, without a window. ``--clock`` adds the seconds. Then what
+``--pack`` costs, and products in fp8 as cards make them, played by rounding what comes in. What the named trades cost in the parser's eyes:
+``python -m bench.trades``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from torch.nn import functional as F
 from misora.canvas import fills
 from misora.flow.generate import Sampling, generate
 from misora.flow.speed import OURS, WAN, Trade, at_speed
-from misora.model.weights import Weights, open_weights
+from misora.model.packed import PackedLinear, pack, packed
+from misora.model.weights import Weights, load_weights, open_weights
 
 PROMPTS = (
     "a red ball bounces on a wooden floor",
@@ -77,6 +80,28 @@ def drawn(weights: Weights, prompt: str, seed: int, how: Sampling, frames: int) 
     return weights.autoencoder.decode(latents.to(weights.dtype), kinds)[0].transpose(0, 1).float().clamp(-1, 1)  # t 3 h w
 
 
+def in_bytes(model: str, kind: str, *, products: bool = False) -> Weights:
+    """A model with the matrices of its blocks packed, and with ``products`` what is multiplied with them rounded to fp8."""
+
+    def rounded(layer: torch.nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        rows, scale = packed(given[0].flatten(0, -2), "fp8")  # n k, n 1
+        return ((rows.float() * scale).to(given[0].dtype).view_as(given[0]),)
+
+    weights = load_weights(model)  # their layers are still plain
+    pack(weights.transformer.blocks, kind)
+    for layer in weights.transformer.modules() if products else ():
+        if isinstance(layer, PackedLinear):
+            layer.register_forward_pre_hook(rounded)
+    return weights
+
+
+def said(name: str, work: float, clips: list[Tensor], exact: list[Tensor], took: str = "") -> None:
+    """Print one row."""
+    likeness = statistics.mean(psnr(a, b) for a, b in zip(clips, exact, strict=True)) if clips is not exact else float("inf")
+    shape = statistics.mean(ssim(a, b) for a, b in zip(clips, exact, strict=True))
+    print(f"{name:26} work {work:4.2f}  PSNR {likeness:5.1f} dB  SSIM {shape:.3f}{took}", flush=True)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,9 +126,11 @@ def main() -> None:
         clips = [drawn(weights, prompt, seed, at_speed(how, trade), frames) for seed, prompt in enumerate(PROMPTS[: options.prompts])]
         took = f"  {time.perf_counter() - started:6.1f} s" if options.clock else ""
         exact, whole = exact or clips, whole or work.tokens
-        likeness = statistics.mean(psnr(a, b) for a, b in zip(clips, exact, strict=True)) if clips is not exact else float("inf")
-        shape = statistics.mean(ssim(a, b) for a, b in zip(clips, exact, strict=True))
-        print(f"{name:26} work {work.tokens / whole:4.2f}  PSNR {likeness:5.1f} dB  SSIM {shape:.3f}{took}", flush=True)
+        said(name, work.tokens / whole, clips, exact, took)
+    for kind, products in () if options.only_named else (("int8", False), ("fp8", False), ("fp8", True)):
+        small = in_bytes(options.model, kind, products=products)
+        clips = [drawn(small, prompt, seed, how, frames) for seed, prompt in enumerate(PROMPTS[: options.prompts])]
+        said(f"{kind} {'products' if products else 'matrices'}", 1.0, clips, exact)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1 of each prompt, 1 to 10 (default: 1)")
     action.add_argument("--steps", type=int, default=5, metavar="N", help="sampling steps of a frame (default: 5)")
     action.add_argument("--guidance", type=float, default=2.0, metavar="X", help="how closely to follow the prompt (default: 2)")
+    action.add_argument("--speed", default="exact", metavar="NAME", help="exact (default), balanced or fast: see docs/speed.md")
     workers = "processes that draw and judge, each with its share of the cores (default: one a core)"
     action.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help=workers)
     action.set_defaults(run=run, computes=True)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
 
     _check(args)
     items = read_items()[: args.prompts]
-    clips = {name: prompt_clips(name, args.steps, args.guidance, args.out / "frames") for name in args.model}
+    clips = {name: prompt_clips(name, args.steps, args.guidance, args.out / "frames", args.speed) for name in args.model}
     store = Store(args.out / "takes.jsonl")
     console = Console(width=160)
     rows: list[Row] = []
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
         rows += [row for row in model_rows if row.name not in {other.name for other in rows}]
         points.append((samples_of(name), name, next(row for row in model_rows if row.name.endswith("model"))))
     console.print(report.table(rows))
-    settings = {"prompts": len(items), "seeds": args.seeds, "steps": args.steps, "guidance": args.guidance}
+    settings = {"prompts": len(items), "seeds": args.seeds, "steps": args.steps, "guidance": args.guidance, "speed": args.speed}
     report.write_report(args.out, rows, models=args.model, **settings)
     if len(points) > 1:
         write_curve(args.out / "curve.jsonl", points)
@@ -86,7 +87,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"{args.workers} workers cannot be had; ask for 1 to 64.")
     if args.out.exists() and not args.out.is_dir():
         raise UsageError(f"{args.out} is a file; give --out a folder.")
-    Request(prompt="a ball", seed=0, steps=args.steps, guidance=args.guidance).check()
+    Request(prompt="a ball", seed=0, steps=args.steps, guidance=args.guidance, speed=args.speed).check()
 
 
 def _measure(clips: Clips, store: Store, items: list[Item], args: argparse.Namespace) -> dict[str, list[Take]]:

@@ -81,8 +81,10 @@ def _show_wan(name: str) -> None:
     from misora.model import hub
     from misora.model.shards import Shards, verify_hashes
     from misora.model.wan import look
+    from misora.model.wan_weights import refuse
 
     folder = hub.folder_of(name)
+    refuse(folder)
     config = look(folder)
     print(f"{folder}: Wan, {config.width} wide, {config.depth} layers, {config.heads} heads, {config.channels} latent channels")
     for network in [part for part in hub.NETWORKS if (folder / part).is_dir()] or ["."]:

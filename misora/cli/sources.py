@@ -31,6 +31,7 @@ class Clips:
     model: str
     steps: int
     guidance: float
+    speed: str
     reference: str  # the source of jobs that the world draws
     drawing: str  # the source of jobs that the model draws
     kept: Path  # the folder for the frames of the contact sheet
@@ -58,7 +59,7 @@ class Clips:
         from misora.render.render import render
         from misora.render.request import Request
 
-        request = Request(prompt=item.captions[language], seed=seed, steps=self.steps, guidance=self.guidance)
+        request = Request(prompt=item.captions[language], seed=seed, steps=self.steps, guidance=self.guidance, speed=self.speed)
         return to_bytes(torch.stack(list(render(request, _weights(self.model)).native)))
 
     def shown(self, index: int) -> np.ndarray:
@@ -74,7 +75,7 @@ class Clips:
         return self.kept / f"{self.drawing.replace(' ', '-')}-{index:02}.npy"
 
 
-def prompt_clips(model: str, steps: int, guidance: float, kept: Path) -> Clips:
+def prompt_clips(model: str, steps: int, guidance: float, kept: Path, speed: str = "exact") -> Clips:
     """The clips of a model, their sources named after the weights and the code that they depend on. Raises CheckpointError."""
     import misora
     from misora.evals.takes import fingerprint, parser_files
@@ -86,8 +87,8 @@ def prompt_clips(model: str, steps: int, guidance: float, kept: Path) -> Clips:
     world = fingerprint(hashes["autoencoder"], *parser_files(), *(room / name for name in ("model", "words", "world")))
     rooms = (room / name for name in ("canvas", "flow", "model", "render", "words"))
     drawing = fingerprint(*hashes.values(), *parser_files(), *rooms)
-    named = f"model {drawing} {steps} {guidance:g}"
-    return Clips(model=str(folder), steps=steps, guidance=guidance, kept=kept, reference=f"world {world}", drawing=named)
+    named = f"model {drawing} {steps} {guidance:g}" + (f" {speed}" if speed != "exact" else "")
+    return Clips(model=str(folder), steps=steps, guidance=guidance, speed=speed, kept=kept, reference=f"world {world}", drawing=named)
 
 
 def samples_of(model: str) -> int:

@@ -30,8 +30,8 @@ class Sampling:
     """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last.
 
     ``opening``: times the steps for the first frame of a shot, where frames begin one after the other: what is wrong in it stays wrong.
-    ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral. ``every`` and ``cache``
-    save time for likeness: see ``Guidance`` and ``Reuse``; the named trades stand in ``speed.py``.
+    ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral. ``stops``: see
+    ``schedule``. ``every`` and ``cache`` save time for likeness: see ``Guidance`` and ``Reuse``; the named trades stand in ``speed.py``.
     """
 
     steps: int = 10
@@ -42,6 +42,7 @@ class Sampling:
     lag: float = 0.0
     opening: float = 1.0
     solver: str = "euler"
+    stops: tuple[float, ...] = ()
     eta: float = 0.0
     every: int = 1
     cache: float = 0.0
@@ -82,7 +83,7 @@ def sample(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All latents and the levels [t] that their frames have come to, before the first step and after each one."""
     more = canvas.opens() * (how.opening - 1) * how.steps if how.lag else None  # t
-    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag, more=more).to(canvas.level)  # s t
+    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag, more=more, stops=how.stops).to(canvas.level)  # s t
     noise = seeded_noise(canvas.given, how.seed)  # b c t h w
     for a, b in canvas.tied:
         noise[:, :, b] = noise[:, :, a]

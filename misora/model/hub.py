@@ -84,10 +84,7 @@ def folder_of(model: str) -> Path:
 
 def pull(model: str) -> Path:
     """Download a model, or what is missing of it, and check it; returns its folder. Raises CheckpointError, MissingExtraError."""
-    repository = repository_of(model)
-    if repository is None:
-        raise CheckpointError(f"{model} is no name and no hub id like owner/name; see `misora models list`.")
-    hub = library()
+    repository, hub = _asked(model), library()
     with explained(hub, model):
         check_family(repository)
         missing = sum(
@@ -122,9 +119,9 @@ def licence(model: str) -> str:
     """The licence that a model's authors state; asked of the hub where it is none of ours. Raises CheckpointError."""
     if model in NAMED:
         return NAMED[model].licence
-    hub = library()
+    repository, hub = _asked(model), library()
     with explained(hub, model):
-        tags = hub.model_info(model).tags or []
+        tags = hub.model_info(repository).tags or []
     return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "not stated: ask its authors")
 
 
@@ -200,6 +197,14 @@ def explained(hub: Any, model: str) -> Iterator[None]:
     except (errors.HfHubHTTPError, errors.HFValidationError, errors.FileMetadataError, OSError) as error:
         first = str(error).splitlines()[0].rstrip(".")
         raise CheckpointError(f"{model} could not be fetched ({first}); pull again, it goes on where it stopped.") from error
+
+
+def _asked(model: str) -> str:
+    """The hub's id of what is to be fetched. Raises CheckpointError."""
+    repository = repository_of(model)
+    if repository is None:
+        raise CheckpointError(f"{model} is no name and no hub id like owner/name; see `misora models list`.")
+    return repository
 
 
 def _scan() -> Any:

@@ -201,6 +201,9 @@ def _check_names(names: Iterable[str], places: Iterable[str], folder: Path) -> N
     missing, unknown = sorted(set(places) - set(names)), sorted(set(names) - set(places))
     if missing:
         raise CheckpointError(f"{folder} lacks {missing[0]!r} and {len(missing) - 1} more of its tensors; fetch it again.")
+    if any(".to_gate_compress." in name for name in unknown):
+        what = "video sparse attention (FastWan), which Misora does not run; give those of full attention"
+        raise CheckpointError(f"{folder} was taught with {what}, such as FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers.")
     if unknown:
         more = f"{unknown[0]!r} and {len(unknown) - 1} more tensors"
         raise CheckpointError(f"{folder} holds {more} that plain Wan lacks; give weights of {SUPPORTED}.")

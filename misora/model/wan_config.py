@@ -27,8 +27,6 @@ FIXED: dict[str, tuple[Any, ...]] = {
     "cross_attn_norm": (True,),
     "eps": (1e-6,),
     "freq_dim": (NOISE_FEATURES,),
-    "image_dim": (None,),
-    "added_kv_proj_dim": (None,),
     "window_size": ([-1, -1], (-1, -1)),
     "model_type": ("t2v", "ti2v"),
     "num_frame_per_block": (1,),
@@ -44,8 +42,10 @@ def from_json(config: Mapping[str, Any], where: str) -> TransformerConfig:
     for name, allowed in FIXED.items():
         if name in config and config[name] not in allowed:
             raise CheckpointError(f"{where} has {name} {config[name]!r}, which Misora does not run; give weights of {SUPPORTED}.")
+    diffusers = "num_attention_heads" in config
+    if config.get("image_dim") and config.get("in_channels") != config.get("out_channels"):
+        raise CheckpointError(f"{where} holds {OTHERS['img_emb.proj.1.weight']}, which Misora does not run; give weights of {SUPPORTED}.")
     try:
-        diffusers = "num_attention_heads" in config
         heads = int(config["num_attention_heads" if diffusers else "num_heads"])
         channels = int(config.get("out_channels" if diffusers else "out_dim") or config["in_channels"])
         return wan(

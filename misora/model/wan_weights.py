@@ -21,6 +21,8 @@ from misora.model.wan_pixels import WanPixels, load_pixels
 from misora.model.wan_text import WanText
 
 TEXT, FIRST, FORCED = "text", "first", "forced"  # what weights learned: text alone, also a clean first frame, any levels at all
+EXPERTS = ("high_noise_model", "low_noise_model")  # Wan 2.2's pairs of 14 B in the original layout
+FAST = (1.0, 0.757, 0.522)  # where FastWan's steps begin; each predicts clean latents, and noise is drawn anew
 OURS = ("text.safetensors", "transformer.safetensors", "autoencoder.safetensors")  # what a folder of Misora's own weights holds
 
 
@@ -40,6 +42,7 @@ class WanWeights:
     rate: float = 16.0  # frames per second that it was trained on
     shift: float = 3.0  # of noise levels, see ``flow.schedule.shifted``
     solver: str = "unipc"  # see ``flow.solvers``
+    stops: tuple[float, ...] = ()  # the levels of those that were taught a few steps alone, see ``flow.schedule``
     learned: str = TEXT
     steps: int = 30
     guidance: float = 5.0
@@ -71,9 +74,12 @@ def load_wan(model: str | Path, how: Loading) -> WanWeights:
         raise UsageError(f"Weights cannot be packed as {how.packed!r}; choose {' or '.join(KINDS)}.")
     dtype = compute_type(device)
     told, sampler = (_told(folder, name) for name in ("model_index.json", "scheduler/scheduler_config.json"))
-    _refuse(folder, told)
+    refuse(folder)
     text = WanText(folder, hub.cache().parent / "misora-text", dtype, device)  # first what fails quickly
     source = Source(part_of(folder, "transformer"), dtype, how.packed)
+    if source.config.given_channels:
+        what = f"{folder} reads a picture as {source.config.given_channels} channels beside the noise"
+        raise CheckpointError(f"{what}, which Misora does not run; animate pictures with wan2.2-ti2v-5b.")
     learned = learned_by(told, source)
     rate = 16.0 if learned == TEXT else 24.0
     for path, strength in how.loras.items():
@@ -83,7 +89,6 @@ def load_wan(model: str | Path, how: Loading) -> WanWeights:
     if autoencoder.channels != source.config.channels:
         both = f"{autoencoder.channels} latent channels and the transformer {source.config.channels}"
         raise CheckpointError(f"The autoencoder in {folder} has {both}: they do not belong together; fetch both from one model.")
-    shift = sampler.get("flow_shift", sampler.get("shift"))
     return WanWeights(
         autoencoder=autoencoder,
         transformer=open_transformer(source, device),
@@ -92,10 +97,9 @@ def load_wan(model: str | Path, how: Loading) -> WanWeights:
         device=device,
         dtype=dtype,
         rate=rate,
-        shift=float(shift) if isinstance(shift, int | float) else 3.0,
-        solver="euler" if "Euler" in str(sampler.get("_class_name")) else "unipc",
         learned=learned,
         limit=how.memory,
+        **_sampled(told, sampler),
     )
 
 
@@ -109,7 +113,7 @@ def is_open(model: str | Path) -> bool:
     if path.is_file():
         return True
     ours = any((path / name).is_file() for name in OURS)
-    theirs = ("model_index.json", "transformer", "*.safetensors", "*.pth", "*.bin")
+    theirs = ("model_index.json", "transformer", "*.safetensors", "*.pth", "*.bin", *EXPERTS)
     return path.is_dir() and not ours and any(any(path.glob(name)) for name in theirs)
 
 
@@ -145,14 +149,27 @@ def _told(folder: Path, name: str) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
+def _sampled(told: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
+    """How the authors of weights sample them, by what their files say: the fields of ``WanWeights`` that this decides."""
+    shift = sampler.get("flow_shift", sampler.get("shift"))
+    made: dict[str, Any] = {"shift": float(shift) if isinstance(shift, int | float) else 3.0}
+    if "DMD" in str(told.get("_class_name")):  # FastWan, whatever its scheduler's file says
+        return made | {"solver": "euler", "stops": FAST, "steps": len(FAST), "guidance": 1.0}
+    return made | {"solver": "euler" if "Euler" in str(sampler.get("_class_name")) else "unipc"}
+
+
 def _is_skyreels(told: Mapping[str, Any]) -> bool:
     return "DiffusionForcing" in str(told.get("_class_name"))
 
 
-def _refuse(folder: Path, told: Mapping[str, Any]) -> None:
-    """Raise CheckpointError for a pipeline of another family, and for two transformers that share the work."""
+def refuse(folder: Path) -> None:
+    """Raise CheckpointError for a pipeline of another family, and for two transformers that share the work.
+
+    Causal ones (Self-Forcing's and the like) look back only, so they are another network under the same names.
+    """
+    told = _told(folder, "model_index.json")
     family = str(told.get("_class_name", "Wan"))
-    if not family.startswith(("Wan", "SkyReelsV2")):
+    if not family.startswith(("Wan", "SkyReelsV2")) or "Causal" in family:
         raise CheckpointError(f"{folder} holds {family}, which Misora does not run; give weights of {SUPPORTED}.")
-    if told.get("transformer_2", [None])[0] is not None:
+    if (told.get("transformer_2") or [None])[0] is not None or any((folder / name).is_dir() for name in EXPERTS):
         raise CheckpointError(f"{folder} shares its work between two transformers, which Misora does not run; give weights of {SUPPORTED}.")

@@ -108,8 +108,7 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: 
         texts = weights.text.encode([*plot.prompts, request.negative]).to(weights.device)  # k l d
         told = texts[:-1][plot.canvas.cards][None] if len(texts) > 2 else texts[:1]  # 1 t l d or 1 l d
         (weights.blocks.hold if plan.whole else weights.blocks.let_go)()
-        how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift, solver=weights.solver)
-        how = at_speed(how, WAN[request.speed])
+        how = _sampling(request, weights)
         said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
         latents = generate(weights.transformer, plot.canvas.to(weights.device), told, texts[-1:], how, said, peek)
     shown = plot.canvas.kinds[:-1] if request.loop else plot.canvas.kinds  # a loop's doubled frame is not shown
@@ -130,6 +129,14 @@ def planned(request: Request, weights: WanWeights, plot: Work) -> memory.Plan:
     if said := plan.says():
         warnings.warn(said, Notice, stacklevel=3)
     return plan
+
+
+def _sampling(request: Request, weights: WanWeights) -> Sampling:
+    """How the request is sampled; weights that were taught a few levels alone pass through these, where as many steps are asked for."""
+    how = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, shift=weights.shift, solver=weights.solver)
+    if not weights.stops:
+        return at_speed(how, WAN[request.speed])  # those few have nothing to spare
+    return dataclasses.replace(how, eta=1.0, stops=weights.stops if len(weights.stops) == request.steps else ())
 
 
 def suited(request: Request, weights: Weights | WanWeights, said: Collection[str]) -> Request:

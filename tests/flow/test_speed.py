@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,23 @@ def test_reuse_remembers_each_shape_of_one_subject() -> None:
     assert reuse.recalled(3 * one, 4.2 * one) is None
     reuse.about("b")
     assert reuse.recalled(one, 2 * one) is None
+
+
+def test_networks_taught_a_few_levels_see_these_alone_and_noise_anew(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    stops, answer = (1.0, 0.757, 0.522), torch.randn(CANVAS.given.shape, generator=torch.Generator().manual_seed(9))
+    seen: list[tuple[float, Tensor]] = []
+
+    def forward(x: Tensor, level: Tensor, *others: object) -> Tensor:
+        seen.append((float(level.max()), x))
+        return answer
+
+    monkeypatch.setattr(network, "forward", forward)
+    made = generate(network, CANVAS, TEXT, NOTHING, Sampling(steps=3, guidance=1.0, stops=stops, eta=1.0))
+    assert torch.allclose(made, answer, atol=1e-5)
+    assert [level for level, _ in seen] == pytest.approx(stops)
+    noises = [(x - (1 - level) * answer) / level for level, x in seen]
+    assert all(abs(float(noise.std()) - 1) < 0.1 for noise in noises)
+    assert all(abs(float((a * b).mean())) < 0.1 for a, b in itertools.combinations(noises, 2)), "noise is drawn anew"
 
 
 def test_the_bench_of_savings_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

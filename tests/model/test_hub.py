@@ -71,8 +71,9 @@ def test_a_folder_is_never_looked_for_on_the_hub_nor_removed(cache: Path, tmp_pa
         hub.remove(str(mine))
     with pytest.raises(CheckpointError, match="There is no model 'nonsense'"):
         hub.folder_of("nonsense")
-    with pytest.raises(CheckpointError, match="no name and no hub id"):
-        hub.pull("nonsense")
+    for ask in (hub.pull, hub.licence):
+        with pytest.raises(CheckpointError, match="no name and no hub id"):
+            ask("nonsense")
 
 
 def _raising(name: str) -> object:

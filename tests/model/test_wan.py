@@ -103,18 +103,20 @@ def _broken(folder: Path, how: str) -> None:
     if how == "family":
         told["_class_name"] = "CogVideoXTransformer3DModel"
     elif how == "option":
-        told["image_dim"] = 1280
+        told |= {"image_dim": 1280, "out_channels": 2}
+    elif how == "patch":
+        told["patch_size"] = [2, 2, 2]
     elif how == "cut":
         shard.write_bytes(shard.read_bytes()[:-100])
     elif how == "half":
         shard.unlink()
-    elif how in ("lacks", "unknown", "size"):
+    elif how in ("lacks", "unknown", "size", "gate"):
         tensors = load_file(shard)
         name = sorted(tensors)[0]
         if how == "lacks":
             del tensors[name]
         else:
-            tensors["extra" if how == "unknown" else name] = torch.zeros(3, 3)
+            tensors[{"unknown": "extra", "gate": "blocks.0.to_gate_compress.weight"}.get(how, name)] = torch.zeros(3, 3)
         save_file(tensors, shard)
     elif how == "pickle":
         for path in folder.glob("*.safetensors*"):
@@ -127,11 +129,13 @@ def _broken(folder: Path, how: str) -> None:
     "how, says",
     [
         ("family", "CogVideoXTransformer3DModel, which Misora does not run; give weights of Wan"),
-        ("option", "image_dim 1280"),
+        ("option", "image-to-video with a CLIP encoder"),
+        ("patch", r"patch_size \[2, 2, 2\], which Misora does not run"),
         ("cut", "cut short"),
         ("half", "download is not complete"),
         ("lacks", "which its index promises"),
         ("unknown", "plain Wan lacks"),
+        ("gate", "video sparse attention .* give those of full attention, such as FastVideo/FastWan2.2-TI2V-5B-FullAttn"),
         ("size", "instead of"),
         ("pickle", "could run code"),
     ],

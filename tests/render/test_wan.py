@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import warnings
 from pathlib import Path
@@ -13,10 +14,12 @@ from safetensors.torch import save_file
 
 from misora.cli.main import main
 from misora.client.errors import CheckpointError, GenerationError, UsageError
+from misora.flow.generate import Sampling, generate
 from misora.model import hub
 from misora.model.wan_weights import FIRST, FORCED, TEXT
 from misora.model.weights import WanWeights, open_weights
 from misora.render import verbs
+from misora.render import wan as drawing
 from misora.render.footage import Footage, Notice
 from misora.render.learned import APPROXIMATE, LEARNED, verb_of
 from misora.render.render import render
@@ -179,6 +182,59 @@ def test_a_lora_changes_the_video_by_its_strength(folder: Path, weights: WanWeig
     assert main(["generate", "a red ball", "--lora", "style.safetensors:much", "--out", str(tmp_path / "ball.mp4")]) == 2
     with pytest.raises(CheckpointError, match="for weights of the Wan family"):
         open_weights("embedded", {"style.safetensors": 1.0})
+
+
+def _beside(folder: Path, made: Path, **told: object) -> Path:
+    """The same networks in a folder that says something else of itself."""
+    made.mkdir()
+    for part in folder.iterdir():
+        (made / part.name).symlink_to(part)
+    (made / "model_index.json").unlink()
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    (made / "model_index.json").write_text(json.dumps(index | told), "utf-8")
+    return made
+
+
+def test_fastwan_takes_its_three_steps(folder: Path, weights: WanWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = open_weights(_beside(folder, tmp_path / "fast", _class_name="WanDMDPipeline"))
+    assert isinstance(fast, WanWeights) and fast.learned == FIRST
+    asked = suited(dataclasses.replace(ASKED, speed="fast"), fast, [])
+    assert (asked.steps, asked.guidance) == (3, 1.0)
+    hows: list[Sampling] = []
+    monkeypatch.setattr(drawing, "generate", lambda *given: hows.append(given[4]) or generate(*given))
+    assert render(asked, fast).frames.shape == (12, 64, 80, 3)
+    assert (hows[0].stops, hows[0].eta, hows[0].cache, hows[0].every) == ((1.0, 0.757, 0.522), 1.0, 0.0, 1)
+    assert drawing._sampling(dataclasses.replace(asked, steps=5), fast).stops == ()
+
+
+@pytest.mark.parametrize(
+    "told, says",
+    [
+        ({"transformer_2": ["diffusers", "WanTransformer3DModel"]}, "shares its work between two transformers"),
+        ({"_class_name": "WanCausalDMDPipeline"}, "holds WanCausalDMDPipeline, which Misora does not run"),
+    ],
+)
+def test_wan_of_another_kind_is_refused_by_name(folder: Path, tmp_path: Path, told: dict[str, object], says: str) -> None:
+    with pytest.raises(CheckpointError, match=says):
+        open_weights(_beside(folder, tmp_path / "other", **told))
+
+
+def test_pictures_given_as_channels_are_refused_before_anything_is_drawn(folder: Path, tmp_path: Path) -> None:
+    made = _beside(folder, tmp_path / "i2v")
+    (made / "transformer").unlink()
+    wan.save(wan.transformer("ti2v", in_channels=15), made / "transformer")
+    with pytest.raises(CheckpointError, match="reads a picture as 5 channels beside the noise, .* animate pictures with wan2.2-ti2v-5b"):
+        open_weights(made)
+
+
+def test_the_original_pair_of_experts_is_refused_by_name(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("high_noise_model", "low_noise_model"):
+        (tmp_path / "a14b" / name).mkdir(parents=True)
+        (tmp_path / "a14b" / name / "weights.safetensors").symlink_to(next((folder / "transformer").glob("*.safetensors")))
+    with pytest.raises(CheckpointError, match="shares its work between two transformers, which Misora does not run; give weights of Wan"):
+        open_weights(tmp_path / "a14b")
+    assert main(["models", "show", str(tmp_path / "a14b")]) == 1
+    assert "shares its work" in capsys.readouterr().err
 
 
 def test_half_a_folder_is_told(folder: Path, tmp_path: Path) -> None:
