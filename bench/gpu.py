@@ -23,7 +23,7 @@ from misora.canvas import fills
 from misora.cli import measure
 from misora.flow.generate import Sampling, generate
 from misora.flow.speed import WAN, Trade, at_speed
-from misora.model import peer
+from misora.model import card, peer
 from misora.model.sizes import SIZES
 from misora.model.transformer import Transformer, TransformerConfig
 from misora.model.wan_config import wan
@@ -61,8 +61,13 @@ def sampling(network: Transformer, tokens: int, steps: int, device: str, eager: 
     canvas = dataclasses.replace(canvas, given=given_there, level=level, times=times, roles=roles, cards=cards)
 
     def draw(trade: Trade) -> Callable[[], Tensor]:
-        return lambda: generate(network, canvas, given.text, 0 * given.text, at_speed(Sampling(steps=steps), trade))
+        def once() -> Tensor:
+            with card.best_attention(given.x.device):
+                return generate(network, canvas, given.text, 0 * given.text, at_speed(Sampling(steps=steps), trade))
 
+        return once
+
+    print(f"  attention by {'FlashAttention 3' if card.flash3() else 'torch'}")
     for name in ("exact", "fast"):
         draw(WAN[name])()
         measure.wait(device)

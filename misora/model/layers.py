@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from misora.model import quick
+from misora.model import card, quick
 from misora.model.amx import Packed, kernels_for
 from misora.model.linear import activated
 
 EPS = 1e-6
-PART = 512  # tokens that go through a feed-forward network at a time on a CPU
+PART = 512  # tokens that go through a feed-forward network at a time on a CPU, about
 Words = tuple[Tensor, Tensor]  # keys and values of a text, each b l heads head
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, each b n 1 head/2
 Modulation = tuple[Tensor, Tensor | None]  # one row of vectors per distinct noise level (u k d), and each token's row (b t p) or None
@@ -61,6 +61,8 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention of [b, n, heads, head] queries over [b, l, heads, head] keys and values: [b, n, heads * head]."""
+    if (best := card.attend(q, k, v)) is not None:
+        return best
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # b heads n head
     if q.device.type == "cpu" and torch.is_grad_enabled():
         # On CPU the fused kernel's backward is slower than plain matrix products.
@@ -168,7 +170,8 @@ class FeedForward(nn.Module):
         # What stands between the two is large: in parts it stays in the cache, and a long clip needs no more memory than a short one.
         part = PART if self.activation == "gelu" else 4 * PART  # ours is narrower
         made, tokens = torch.empty_like(x), x.flatten(0, -2)  # b t p d, n d
-        for whole, one in zip(made.view_as(tokens).split(part), tokens.split(part), strict=True):  # type: ignore[no-untyped-call]
+        parts = max(1, round(len(tokens) / part))  # of one length: a small last one would read all the weights for a few tokens
+        for whole, one in zip(made.view_as(tokens).chunk(parts), tokens.chunk(parts), strict=True):
             whole.copy_(self.down(activated(self.up, one, self.activation)))  # part d
         return made
 

@@ -14,7 +14,10 @@ SMALL = 2**12  # weights: a matrix of fewer is not worth a byte form
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weights are bytes; it computes in the type of what comes in, and every byte is exact in that type."""
+    """A linear layer whose weights are bytes; it computes in the type of what comes in, and every byte is exact in that type.
+
+    Cards that multiply fp8 are given what comes in as fp8 too, each token with a scale of its own: twice as quick, a little further off.
+    """
 
     weight: Tensor
     scale: Tensor
@@ -27,8 +30,25 @@ class PackedLinear(nn.Module):
         self.bias = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        made = F.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)  # ... d
+        if multiplies(x, self.weight):
+            made = product(x, self.weight, self.scale)  # ... d
+        else:
+            made = F.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)  # ... d
         return made if self.bias is None else made + self.bias.to(x.dtype)
+
+
+def multiplies(x: Tensor, weight: Tensor) -> bool:
+    """Whether a card multiplies these in fp8 with a scale for each row: Hopper and later, sides that are multiples of 16."""
+    if not x.is_cuda or x.dtype != torch.bfloat16 or weight.dtype != torch.float8_e4m3fn or any(side % 16 for side in weight.shape):
+        return False
+    return torch.cuda.get_device_capability(x.device)[0] >= 9
+
+
+def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """x [..., k] in fp8 times a matrix of fp8 [d, k] whose rows have a ``scale`` [d]: [..., d] in bfloat16."""
+    rows, own = packed(x.flatten(0, -2), "fp8")  # n k, n 1
+    made: Tensor = torch._scaled_mm(rows, weight.t(), scale_a=own, scale_b=scale[None].float(), out_dtype=torch.bfloat16)  # n d
+    return made.unflatten(0, x.shape[:-1])
 
 
 def packed(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from misora.client.errors import MissingExtraError
-from misora.model import hub, wan_keys
+from misora.model import card, hub, wan_keys
 from misora.model.heard import Heard
 from misora.model.linear import reorder
 from misora.model.transformer import Transformer, TransformerConfig
@@ -135,7 +135,8 @@ def call_ours(network: Transformer, given: Given, heard: Heard | None = None) ->
     marks = torch.zeros(batch, frames, dtype=torch.long, device=given.x.device)
     times = torch.arange(float(frames), device=given.x.device).expand(batch, -1)  # b t
     level = given.level[:, None].expand(-1, frames) if given.level.ndim == 1 else given.level[:, :, 0, 0]  # a frame's tokens share theirs
-    return network(given.x, level, given.text, marks, times, marks, None, heard)  # type: ignore[no-any-return]
+    with card.best_attention(given.x.device):
+        return network(given.x, level, given.text, marks, times, marks, None, heard)  # type: ignore[no-any-return]
 
 
 def call_theirs(network: Any, given: Given) -> Tensor:

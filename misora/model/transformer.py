@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -61,6 +62,7 @@ class Transformer(nn.Module):
         self.head_modulation = nn.Parameter(torch.zeros(2, width))
         self.head = nn.Linear(width, 4 * config.channels, bias=bias)
         self.skip = nn.Linear(width, 4 * config.channels) if config.skip else None
+        self.launch: Callable[..., Tensor] | None = None  # goes through all blocks at once instead, see ``card.through``
         for last in (self.noise_table, self.head, self.skip):
             if last is not None:
                 nn.init.zeros_(last.weight)
@@ -112,7 +114,11 @@ class Transformer(nn.Module):
         modulation = (self.noise_table(F.silu(noise).to(self.noise_table.weight.dtype)).unflatten(-1, (6, -1)), index)  # u 6 d
         words = self._words(text, tokens.dtype, heard)
         tapped = before = first = tokens
-        for depth, block in enumerate(self.blocks):
+        at_once = self.launch if reuse is None and isinstance(words[0], tuple) else None
+        if at_once is not None:
+            tokens = at_once(tokens, modulation, words, rotation)
+        left: Iterable[nn.Module] = self.blocks if at_once is None else ()
+        for depth, block in enumerate(left):
             tapped = tokens if depth == self.config.depth // 2 else tapped
             tokens = block(tokens, modulation, words[depth], rotation)  # b t p d
             first = tokens if depth == 0 else first

@@ -19,8 +19,9 @@ from torch import Tensor
 from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling, generate
 from misora.flow.speed import WAN, at_speed
-from misora.model import memory
+from misora.model import card, memory
 from misora.model.heap import tight
+from misora.model.peer import flops
 from misora.model.weights import WanWeights, Weights
 from misora.render.compose import Work
 from misora.render.cut import Cut, Shot, at_rate
@@ -109,8 +110,11 @@ def render_wan(request: Request, weights: WanWeights, progress: Progress, peek: 
         told = texts[:-1][plot.canvas.cards][None] if len(texts) > 2 else texts[:1]  # 1 t l d or 1 l d
         (weights.blocks.hold if plan.whole else weights.blocks.let_go)()
         how = _sampling(request, weights)
+        forward = flops(weights.transformer.config, 2 if how.guidance > 1 else 1, plot.canvas.level[0].numel() // 4, texts.shape[1])
+        card.ready(weights.transformer, weights.device, whole=plan.whole, forward=forward, forwards=how.steps)
         said: Callable[[int, int], None] = lambda done, of: progress("drawing", done, of)
-        latents = generate(weights.transformer, plot.canvas.to(weights.device), told, texts[-1:], how, said, peek)
+        with card.best_attention(weights.device):
+            latents = generate(weights.transformer, plot.canvas.to(weights.device), told, texts[-1:], how, said, peek)
     shown = plot.canvas.kinds[:-1] if request.loop else plot.canvas.kinds  # a loop's doubled frame is not shown
     native = Decoded(latents[:, :, : len(shown)].cpu(), shown, weights, plan, progress)
     size = drawn_size(request, weights)

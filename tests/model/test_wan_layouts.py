@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from misora.client.errors import CheckpointError
-from misora.model import wan_pixels_keys
+from misora.model import packed, wan_pixels_keys
 from misora.model.blocks import Blocks
 from misora.model.packed import PackedLinear
 from misora.model.umt5 import Umt5, buckets
@@ -125,12 +125,32 @@ def test_bytes_for_matrices_are_nearly_the_same(tmp_path: Path, kind: str, far: 
     folder = wan.save(wan.transformer(heads=1, head=128), tmp_path / "model")
     part = part_of(folder, "transformer")
     x, level, text = _inputs("t2v")
-    exact, packed = (open_transformer(Source(part, packed=how), torch.device("cpu")) for how in (None, kind))
-    packed.blocks.hold()
-    assert isinstance(packed.blocks[0].attention.qkv, PackedLinear)
-    assert packed.blocks[0].attention.qkv.weight.element_size() == 1
+    exact, small = (open_transformer(Source(part, packed=how), torch.device("cpu")) for how in (None, kind))
+    small.blocks.hold()
+    assert isinstance(small.blocks[0].attention.qkv, PackedLinear)
+    assert small.blocks[0].attention.qkv.weight.element_size() == 1
     level = level[:, None].expand(-1, x.shape[2])
-    assert _distance(_ours(packed, x, level, text), _ours(exact, x, level, text)) < far
+    assert _distance(_ours(small, x, level, text), _ours(exact, x, level, text)) < far
+
+
+def test_a_product_in_fp8_is_the_product_of_what_bytes_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card's own function is played: it multiplies bytes exactly and then each row and column by its scale."""
+
+    def played(a: Tensor, b: Tensor, *, scale_a: Tensor, scale_b: Tensor, out_dtype: torch.dtype) -> Tensor:
+        assert a.dtype == b.dtype == torch.float8_e4m3fn and scale_a.shape == (len(a), 1) and scale_b.shape == (1, b.shape[1])
+        return (a.float() @ b.float() * scale_a * scale_b).to(out_dtype)
+
+    monkeypatch.setattr(torch, "_scaled_mm", played)
+    generator = torch.Generator().manual_seed(5)
+    linear = nn.Linear(64, 128)
+    x = torch.randn(2, 3, 64, generator=generator).bfloat16() * torch.tensor([0.01, 1, 100])[:, None]
+    layer = PackedLinear(linear, "fp8")
+    assert not packed.multiplies(x, layer.weight)
+    monkeypatch.setattr(packed, "multiplies", lambda x, weight: True)
+    made = layer(x.bfloat16())
+    assert made.shape == (2, 3, 128) and made.dtype == torch.bfloat16
+    for ours, wanted in zip(made.flatten(0, 1), linear(x.float()).flatten(0, 1), strict=True):
+        assert _distance(ours.float(), wanted) < 0.06, "each token by its own scale"
 
 
 def test_a_network_on_another_device_makes_everything_there(tmp_path: Path) -> None:
