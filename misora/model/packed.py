@@ -48,7 +48,7 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """x [..., k] in fp8 times a matrix of fp8 [d, k] whose rows have a ``scale`` [d]: [..., d] in bfloat16."""
     rows, own = packed(x.flatten(0, -2), "fp8")  # n k, n 1
     made: Tensor = torch._scaled_mm(rows, weight.t(), scale_a=own, scale_b=scale[None].float(), out_dtype=torch.bfloat16)  # n d
-    return made.unflatten(0, x.shape[:-1])
+    return made.reshape(*x.shape[:-1], -1)
 
 
 def packed(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
