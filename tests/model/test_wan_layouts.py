@@ -142,7 +142,7 @@ def test_a_product_in_fp8_is_the_product_of_what_bytes_stand_for(monkeypatch: py
 
     monkeypatch.setattr(torch, "_scaled_mm", played)
     generator = torch.Generator().manual_seed(5)
-    linear = nn.Linear(64, 128)
+    linear = nn.Linear(64, 128).requires_grad_(False)
     x = torch.randn(2, 3, 64, generator=generator).bfloat16() * torch.tensor([0.01, 1, 100])[:, None]
     layer = PackedLinear(linear, "fp8")
     assert not packed.multiplies(x, layer.weight)
