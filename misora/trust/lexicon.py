@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from misora.trust import normalise
-from misora.trust.english import English
+from misora.trust.english import English, Word
 from misora.trust.japanese import Japanese
 from misora.trust.mark import EVERYDAY, Mark, uncovered
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A text as it is meant: its plain letters, its Latin words, and the groups' words in it."""
+
+    plain: str
+    words: list[Word]
+    marks: list[Mark]
 
 
 class Lexicon:
@@ -27,13 +37,17 @@ class Lexicon:
 
     def marks(self, text: str) -> list[Mark]:
         """Every group's words in ``text``, which is taken as it came; words under an exception are left out."""
+        return self.read(text).marks
+
+    def read(self, text: str) -> Reading:
+        """The same, with the words in which they were found."""
         plain = normalise.plain(text)
         found = list(self.japanese.marks(plain))
-        for letters in dict.fromkeys((plain, normalise.uncut(plain))):
-            words = self.english.words(letters)
+        ways = [self.english.words(letters) for letters in dict.fromkeys((plain, normalise.uncut(plain)))]
+        for words in ways:
             found += uncovered(self.english.marks(words))
             found += self.japanese.in_romaji(words, self._is_english, alone=plain.isascii())
-        return found
+        return Reading(plain=plain, words=ways[0], marks=found)
 
     def _is_english(self, word: str) -> bool:
         return word in self.english.everyday or self.english.known(word)

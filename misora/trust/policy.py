@@ -14,6 +14,7 @@ from misora.trust.classifier import Classifier
 from misora.trust.decision import SEVERITY, Decision
 from misora.trust.endpoint import Endpoint
 from misora.trust.rulebook import Rulebook
+from misora.trust.sentences import Sentences
 
 __all__ = ["Decision", "Policy", "PolicyConfig"]
 
@@ -53,7 +54,7 @@ class Policy:
     def __init__(self, config: PolicyConfig = PolicyConfig()) -> None:
         self.config = config
         self.rulebook = Rulebook.shipped()
-        self.version = self.rulebook.version
+        self.version = f"{self.rulebook.version}+{Sentences.shipped().version}"
         self.endpoint = Endpoint(config.endpoint, config.endpoint_key, config.endpoint_model) if config.endpoint else None
         self.classifier = Classifier(config.classifier) if config.classifier else None
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=8, thread_name_prefix="policy")

@@ -1,4 +1,4 @@
-"""The rules as they stand in rules/*.toml, read once, and what they say of a text; it knows nothing of plans, endpoints or classifiers."""
+"""The rules as they stand in rules/, read once, and what they say of a text; it knows nothing of plans, endpoints or classifiers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections import defaultdict
 from importlib import resources
 from typing import Any
 
-from misora.trust import normalise
+from misora.trust import sentences
 from misora.trust.decision import Verdict
-from misora.trust.lexicon import Lexicon
+from misora.trust.lexicon import Lexicon, Reading
 from misora.trust.mark import Mark
+from misora.trust.sentences import Sentences, Traits
 
 WITHIN = 80  # characters between the words of a rule, unless it says otherwise
 NAMES = (
@@ -111,12 +112,37 @@ class Rulebook:
         return list(dict.fromkeys(rule.category for rule in self.rules))
 
     def judge(self, text: str) -> Rule | None:
-        """The first rule that speaks of ``text``; a rule that blocks comes before one that asks for review."""
+        """The first rule that speaks of ``text``, one that blocks before one that asks for review; if none does, what its sentences say."""
+        reading = self._read(text)
         marks: dict[str, list[Mark]] = defaultdict(list)
-        for mark in [*self.lexicon.marks(text), *_ages(normalise.plain(text))]:
+        for mark in reading.marks:
             marks[mark.group].append(mark)
         spoken = [rule for rule in self.rules if rule.speaks(marks)] if marks else []
-        return min(spoken, key=lambda rule: rule.verdict != "block", default=None)
+        return min(spoken, key=lambda rule: rule.verdict != "block") if spoken else self._by_sentences(reading)
+
+    def seen(self, text: str) -> Traits:
+        """What the sentence model sees of a text that is one sentence."""
+        reading = self._read(text)
+        return _seen(reading, 0, len(reading.plain))
+
+    def _read(self, text: str) -> Reading:
+        reading = self.lexicon.read(text)
+        return dataclasses.replace(reading, marks=[*reading.marks, *_ages(reading.plain)])
+
+    def _by_sentences(self, reading: Reading) -> Rule | None:
+        """A rule of its own, ``sentence.hate``, for the first part of the text that reads like what must be held."""
+        for start, end in sentences.parts(reading.plain):
+            if category := Sentences.shipped().category(_seen(reading, start, end)):
+                return Rule(
+                    id=f"sentence.{category}",
+                    category=category,
+                    verdict="review",
+                    needs=(),
+                    within=0,
+                    ordered=False,
+                    excused_by=frozenset(),
+                )
+        return None
 
 
 def _rule(line: dict[str, Any]) -> Rule:
@@ -129,6 +155,12 @@ def _rule(line: dict[str, Any]) -> Rule:
         ordered=line.get("ordered", False),
         excused_by=frozenset(line.get("unless", ())),
     )
+
+
+def _seen(reading: Reading, start: int, end: int) -> Traits:
+    """What the sentence model sees of a part of a text."""
+    words = [word.text for word in reading.words if start <= word.start < end]
+    return sentences.traits(words, reading.plain[start:end], {mark.group for mark in reading.marks if start <= mark.start < end})
 
 
 def _ages(plain: str) -> list[Mark]:
