@@ -152,7 +152,8 @@ def _sorting(lessons: list[Lesson]) -> npt.NDArray[np.int8]:
             counts[CATEGORIES.index(lesson.category), sentences.sorting_places(lesson.seen)] += 1
     shares = (counts + RARE) / (counts.sum(1, keepdims=True) + RARE * SORTING)
     others = (counts.sum(0) - counts + RARE) / ((counts.sum() - counts.sum(1, keepdims=True)) + RARE * SORTING)
-    return np.clip(np.rint(10 * np.log(shares / others)), -127, 127).astype(np.int8)
+    table: npt.NDArray[np.int8] = np.clip(np.rint(10 * np.log(shares / others)), -127, 127).astype(np.int8)
+    return table
 
 
 def learnt() -> bytes:

@@ -27,7 +27,10 @@ LONGEST_GRAM, SHORTEST_WORD, IN_WORD = 4, 4, 4  # Japanese letters in a row; let
 FEWEST = 30  # grams; each of a shorter text weighs no more than theirs
 GROUP_WEIGHS = 0.3  # a group of the rules' words, where all grams of a sentence together weigh one
 REVIEW = 1.5  # log odds from which somebody should look
-LONG, PART = 300, 120  # letters; a longer text is read in parts of so many, so that harmless words around one hide nothing
+LONG, PART = (
+    300,
+    120,
+)  # letters; a longer text is read by the sentence, in pieces of so many at most, so that what is harmless hides nothing
 JAPANESE = re.compile(f"[{normalise.JAPANESE}]+")
 END = re.compile(r"(?<=[.!?;。！？\n])\s*")
 
@@ -68,19 +71,17 @@ def group_place(group: str) -> int:
 
 
 def parts(plain: str) -> Iterator[tuple[int, int]]:
-    """Where the parts of a long text begin and end, at the ends of its sentences where there are any; a short one is one part."""
-    if len(plain) <= LONG:
-        yield 0, len(plain)
-        return
-    start = last = 0
-    for end in [*(found.end() for found in END.finditer(plain)), len(plain)]:
-        while end - start > PART:
-            last = last if last > start else start + PART
-            yield start, last
-            start = last
-        last = end
-    if start < len(plain):
-        yield start, len(plain)
+    """Where the parts of a text begin and end: a long text's sentences, those that are too long in pieces; else all of it."""
+    start, ends = 0, [len(plain)]
+    if len(plain) > LONG:
+        ends = [*(found.end() for found in END.finditer(plain)), len(plain)]
+    for end in ends:
+        while len(plain) > LONG and end - start > PART:
+            yield start, start + PART
+            start += PART
+        if end > start or not plain:
+            yield start, end
+            start = end
 
 
 class Sentences:
@@ -88,7 +89,8 @@ class Sentences:
 
     def __init__(self, learnt: bytes) -> None:
         """What ``make_sentences`` wrote."""
-        self.bias, self.unit = HEAD.unpack_from(learnt)
+        bias, unit = HEAD.unpack_from(learnt)
+        self.bias, self.unit = float(bias), float(unit)
         table = array("b", learnt[HEAD.size :])
         assert len(table) == BUCKETS + len(CATEGORIES) * SORTING
         self.weights = table[:BUCKETS]
