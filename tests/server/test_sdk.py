@@ -42,6 +42,11 @@ def test_the_poll_helper_is_told_when_to_come_back(client: openai.OpenAI) -> Non
     assert answer.parse()._request_id == answer.headers["x-request-id"]
 
 
+def test_a_storyboard_goes_through_the_clients_own_form(client: openai.OpenAI) -> None:
+    cards = [{"prompt": "a red ball rolls", "seconds": "2"}, {"prompt": "it falls", "seconds": "3"}]
+    assert client.videos.create(prompt="a red ball", seconds="5", extra_body={"storyboard": cards}).seconds == "5"
+
+
 def test_every_page_is_walked(client: openai.OpenAI) -> None:
     names = {made(client, f"clip {n}").id for n in range(3)}
     seen = [video.id for video in client.videos.list(limit=2)]

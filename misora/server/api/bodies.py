@@ -76,16 +76,39 @@ def _no_constant(name: str) -> None:
 def nested(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Form fields as the object they mean: ``a[b]`` is an object, ``a[]`` a list, ``c[][id]`` a list of objects. Raises ApiError.
 
-    As the SDK writes lists of objects, a field that the last object already has begins the next one.
+    A field that the last object of a list already has begins the next one.
     """
     root: dict[str, Any] = {}
-    for name, value in items:
+    for name, value in _object_by_object(list(items)):
         head, bracket, _ = name.partition("[")
         steps = STEP.findall(name)
         if not head or (bracket and head + "".join(f"[{step}]" for step in steps) != name) or len(steps) > DEPTH:
             raise invalid(name[:100], f"The field name '{name[:100]}' cannot be read.")
         _put(root, [head, *steps], value, name)
     return root
+
+
+def _object_by_object(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The fields with a list's objects one after the other: the SDK sends the first field of all of them, then the second of all."""
+    lists: dict[str, dict[str, list[Any]]] = {}  # list -> field -> values
+    runs: dict[str, list[str]] = {}  # list -> its fields as they came, repetitions left out
+    for name, value in items:
+        head, within, field = name.partition("[]")
+        if within and field:
+            lists.setdefault(head, {}).setdefault(field, []).append(value)
+            run = runs.setdefault(head, [])
+            run += [] if run[-1:] == [field] else [field]
+    for head, fields in lists.items():
+        rows = max(map(len, fields.values()))
+        if rows == 1 or len(fields) == 1 or len(runs[head]) > len(fields):
+            continue  # one object, or one after the other already
+        if any(len(values) < rows for values in fields.values()):
+            raise invalid(head, f"A form cannot say which '{head}' lacks a field; give all of them the same fields, or send JSON.")
+        first = next(i for i, (name, _) in enumerate(items) if name.startswith(f"{head}[]"))
+        told = [(f"{head}[]{field}", values[row]) for row in range(rows) for field, values in fields.items()]
+        others = [[pair for pair in part if not pair[0].startswith(f"{head}[]")] for part in (items[:first], items[first:])]
+        items = [*others[0], *told, *others[1]]
+    return items
 
 
 def _put(place: dict[str, Any], steps: list[str], value: Any, name: str) -> None:
