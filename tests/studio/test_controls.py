@@ -65,15 +65,15 @@ def other(plain: Tensor, made: Tensor) -> bool:
     return apart(plain, made) > SAME
 
 
+def python_draws(**wishes: Any) -> Tensor:
+    """What ``misora.load().generate`` makes of the wish, [t, h, w, 3]."""
+    wish = {"prompt": WISH["prompt"], "seed": int(WISH["seed"]), "steps": int(WISH["steps"]), "size": "704x384"} | wishes
+    return torch.stack(list(misora.load("embedded").generate(**wish).stream()))
+
+
 def as_python_draws_it(**wishes: Any) -> Law:
-    """The law that the file shows what ``misora.load().generate`` makes of the wish, and that this is another film than the plain one."""
-
-    def law(plain: Tensor, made: Tensor) -> bool:
-        wish = {"prompt": WISH["prompt"], "seed": int(WISH["seed"]), "steps": int(WISH["steps"]), "size": "704x384"} | wishes
-        wanted = torch.stack(list(misora.load("embedded").generate(**wish).stream()))
-        return apart(wanted, made) < SAME and other(plain, made)
-
-    return law
+    """The law that the file shows what Python makes of the wish, and that this is another film than the plain one."""
+    return lambda plain, made: apart(python_draws(**wishes), made) < SAME and other(plain, made)
 
 
 CONTROLS: dict[str, tuple[Move, Law]] = {
@@ -94,8 +94,8 @@ CONTROLS: dict[str, tuple[Move, Law]] = {
     ),
     "seed": (lambda page: page.fill("label:text-is('Seed') + input", "8"), as_python_draws_it(seed=8)),
     "negative": (
-        lambda page: page.fill("label:text-is('What not to show') + input", "a red ball"),
-        as_python_draws_it(negative="a red ball"),
+        lambda page: page.fill("label:text-is('What not to show') + input", "a yellow cube on snow at night"),
+        as_python_draws_it(negative="a yellow cube on snow at night"),
     ),
     "guidance": (lambda page: page.fill("label:text-is('Guidance') + input", "9"), as_python_draws_it(guidance=9.0)),
     "steps": (lambda page: page.fill("label:text-is('Steps') + input", "4"), as_python_draws_it(steps=4)),
@@ -125,8 +125,9 @@ def test_a_fuller_prompt_is_drawn_once_it_was_looked_at(maker: Maker) -> None:
         shown.append(page.inner_text(".expanded p"))
         page.click("text=Use this")
 
-    job, _ = maker.make(use)
+    job, fuller = maker.make(use)
     assert [job.prompt] == shown and shown[0].startswith(WISH["prompt"] + ", ")
+    assert apart(python_draws(prompt=shown[0]), fuller) < SAME
 
 
 def test_a_clip_that_is_dropped_is_reworked(maker: Maker) -> None:

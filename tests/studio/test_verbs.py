@@ -16,6 +16,7 @@ from misora.server.queue.job import Job
 from tests.server.shop import Shop
 from tests.server.test_content import ask
 from tests.studio.drawn import Guest, apart, decoded, steps
+from tests.studio.test_board import boarded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 RATE = 24
 SAME = 4.0  # grey levels between frames that were kept: the watermark and the codec
+ANOTHER = "a large yellow cube stands on snow at night"
 SCENE = {"prompt": "a red ball bounces on a wooden floor", "size": "176x96", "seconds": "4"}
 
 
@@ -45,7 +47,7 @@ class Editor(Guest):
         """The editor, open at a verb."""
         self.page.goto(f"{self.shop.url}/edit/{self.name}?verb={verb}")
         self.page.wait_for_selector("[role=tab][aria-selected=true]")
-        self.page.fill(".edit-form textarea", f"a ball rolls, now {verb}")
+        self.page.fill(".edit-form textarea", f"{ANOTHER}, now {verb}")
         self.page.fill("label:text-is('Seed') + input", "3")
         return self.page
 
@@ -79,12 +81,25 @@ def test_remix_changes_as_much_as_was_said(editor: Editor) -> None:
             "remix",
             editor.name,
             strength,
-            "a ball rolls, now remix",
+            f"{ANOTHER}, now remix",
         )
         films.append(made)
         far.append(apart(editor.clip, made))
     assert far[0] < far[1] < far[2], far
     editor.page.wait_for_selector(".family .tree ul a[aria-current=true]")
+
+
+def test_what_is_typed_in_the_editor_is_drawn(editor: Editor) -> None:
+    films = []
+    for prompt, seed in (("a green cube on grass", "3"), ("a green cube on grass", "4"), (ANOTHER, "3")):
+        page = editor.edit("remix")
+        page.check("input[value=strong]", force=True)
+        page.fill(".edit-form textarea", prompt)
+        page.fill("label:text-is('Seed') + input", seed)
+        job, made = editor.made(page)
+        assert (job.prompt, job.request["seed"]) == (prompt, int(seed))
+        films.append(made)
+    assert apart(films[0], films[1]) > SAME and apart(films[0], films[2]) > SAME
 
 
 def test_recut_makes_a_span_anew_or_keeps_it_alone(editor: Editor) -> None:
@@ -199,6 +214,14 @@ def test_inpaint_keeps_to_its_seconds_its_strength_and_what_was_rubbed_out(edito
     page.fill("input[aria-label=Custom]", "0")
     job, made = editor.made(page)
     assert job.request["strength"] == 0 and apart(editor.clip, made) < SAME  # nothing may change, even where it was painted
+    page = editor.edit("inpaint")
+    page.fill("input[aria-label=Brush]", "40")
+    paint(page, "ArrowRight")
+    page.check("input[value=custom]", force=True)
+    page.fill("input[aria-label=Custom]", "1")
+    job, made = editor.made(page)
+    inside = read_mask(editor.shop.files.path(job.request["mask"]["file"]), (height, width))[0] > 0.5
+    assert job.request["strength"] == 1 and apart(editor.clip[:, inside], made[:, inside]) > 2 * SAME
 
 
 def paint(page: Any, key: str, times: int = 6) -> None:
@@ -210,40 +233,6 @@ def paint(page: Any, key: str, times: int = 6) -> None:
     page.keyboard.up("Space")
 
 
-def boarded(
-    editor: Editor, words: tuple[str, str] = ("a ball rolls", "a cube falls"), move: Callable[[Any], Any] = lambda page: None
-) -> Any:
-    """The film of a board of four seconds with two cards, once something was moved; its job and its frames."""
-    page = editor.page
-    page.evaluate("() => localStorage.removeItem('misora.board')")
-    page.goto(f"{editor.shop.url}/storyboard")
-    page.fill("#board-seconds", "4")
-    for place, each in enumerate(words):
-        page.locator(".card textarea").nth(place).fill(each)
-    page.fill(".board > .prompt textarea", "on a beach")
-    page.fill("label:text-is('Seed') + input", "5")
-    move(page)
-    return editor.made(page, ".board > footer .button.main")
-
-
-def apart_by_a_second(page: Any) -> None:
-    """Room between the two cards."""
-    page.focus("[data-grip='0-to']")
-    for _ in range(4):
-        page.keyboard.press("ArrowLeft")
-
-
-def test_a_storyboard_fills_its_gaps(editor: Editor) -> None:
-    job, made = boarded(editor, move=apart_by_a_second)
-    cards = job.request["storyboard"]
-    assert [(card["prompt"], card["seconds"]) for card in cards] == [
-        ("a ball rolls", 1),
-        ("a ball rolls a cube falls", 1),
-        ("a cube falls", 2),
-    ]
-    assert job.prompt == "on a beach" and job.seconds == 4 and len(made) == 4 * RATE
-
-
 def test_a_card_shows_its_image_and_its_clip(editor: Editor, tmp_path: Any) -> None:
     picture = write_image(tmp_path / "card.png", editor.second[0])
 
@@ -252,7 +241,7 @@ def test_a_card_shows_its_image_and_its_clip(editor: Editor, tmp_path: Any) -> N
         page.locator(".card").nth(1).locator("text=Shows a clip").click()
         page.click(f".picker-item:has(img[src*={editor.name}])")
 
-    job, made = boarded(editor, move=give)
+    job, made = boarded(editor, ("a ball rolls", "a cube falls"), give)
     first, second = job.request["storyboard"]
     assert "image" in first and second["video"]["id"] == editor.name
     small = torch.nn.functional.avg_pool2d(made.permute(0, 3, 1, 2).float(), 4).permute(0, 2, 3, 1)  # t h w 3
