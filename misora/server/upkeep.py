@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from misora.server.backup import note_gone
 from misora.server.files import Files
 from misora.server.queue import jobs, uploads
+from misora.server.store import places
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, videos
 
@@ -28,6 +29,7 @@ def round_once(store: Store, files: Files) -> None:
         files.erase(name)
     with store.write() as db:
         db.execute(delete(idempotency).where(idempotency.c.created_at < now - REMEMBER))
+        places.forget(db)
     for name in uploads.expired(store):
         uploads.delete(store, name)
         files.path(f"files/{name}").unlink(missing_ok=True)

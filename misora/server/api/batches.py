@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from misora.client.errors import MisoraError
 from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, files, shape
+from misora.server.api import bodies, files, lists, shape
 from misora.server.api.errors import ApiError
 from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
@@ -24,6 +24,7 @@ from misora.server.api.videos import CREATE, order_of, place_job
 from misora.server.queue import batches, jobs
 from misora.server.queue.job import COMPLETED, Job, new_id
 from misora.server.queue.jobs import Once, RefusedOrderError
+from misora.server.store.tables import batches as table
 
 ENDPOINT, WINDOW = "/v1/videos", 24 * 3600
 LINES, LINE_BYTES, FILE_BYTES = 10_000, 32_000_000, 200_000_000
@@ -122,12 +123,12 @@ def shown(services: Services, row: dict[str, Any]) -> dict[str, Any]:
 async def listing(services: Services, request: Request, caller: Caller) -> Response:
     """GET /batches."""
     limit = query_integer(request.query_params.get("limit"), "limit", 20, 1, 100)
-    after = request.query_params.get("after", "")
-    return JSONResponse(await run_in_threadpool(_page, services, caller, after, limit))
+    return JSONResponse(await run_in_threadpool(_page, services, caller, request.query_params, limit))
 
 
-def _page(services: Services, caller: Caller, after: str, limit: int) -> dict[str, Any]:
-    page = shape.cut(batches.listing(services.store, caller.account_id), after, limit)
+def _page(services: Services, caller: Caller, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+    rows = batches.listing(services.store, caller.account_id)
+    page = shape.cut(lists.behind(services, table, caller, query, rows, "batch"), limit)
     return page | {"data": [shown(services, row) for row in page["data"]]}
 
 

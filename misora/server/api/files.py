@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,13 +15,14 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from misora.media.limits import LIMITS
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, shape
+from misora.server.api import bodies, lists, shape
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, query_integer
 from misora.server.api.services import Services
 from misora.server.backup import remember
 from misora.server.queue import uploads
 from misora.server.queue.job import new_id
+from misora.server.store.tables import files as table
 
 MOST = 1000  # files of an account
 PURPOSES = ("vision", "batch", "user_data", "assistants", "fine-tune", "evals")
@@ -75,9 +77,13 @@ def _create(services: Services, caller: Caller, given: dict[str, Any]) -> dict[s
 async def listing(services: Services, request: Request, caller: Caller) -> Response:
     """GET /files: newest first."""
     query = request.query_params
-    limit, order = query_integer(query.get("limit"), "limit", 1000, 1, 10_000), query.get("order", "desc")
-    rows = await run_in_threadpool(uploads.listing, services.store, caller.account_id, query.get("purpose"))
-    return JSONResponse(shape.cut([shown(row) for row in (rows if order != "asc" else rows[::-1])], query.get("after", ""), limit))
+    limit = query_integer(query.get("limit"), "limit", 1000, 1, 10_000)
+    return JSONResponse(await run_in_threadpool(_page, services, caller, query, limit))
+
+
+def _page(services: Services, caller: Caller, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+    rows = uploads.listing(services.store, caller.account_id, query.get("purpose"))
+    return shape.cut([shown(row) for row in lists.behind(services, table, caller, query, rows, "file")], limit)
 
 
 async def owned(services: Services, request: Request, caller: Caller) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, shape
-from misora.server.api.errors import ApiError, invalid
+from misora.server.api import bodies, lists, shape
+from misora.server.api.errors import ApiError
 from misora.server.api.fields import Field, check, query_integer
 from misora.server.api.services import Services
 from misora.server.api.studio import facts
@@ -36,7 +36,7 @@ async def listing(services: Services, request: Request, caller: Caller) -> Respo
 def _page(services: Services, account_id: str, wanted: Search, limit: int, after: str | None) -> dict[str, Any]:
     found = library.search(services.store, account_id, wanted, limit=limit, after=after)
     if found is None:
-        raise invalid("after", f"No video with id '{(after or '')[:100]}' was found to continue after.")
+        raise lists.nothing("video", after)
     jobs, more, total = found
     liked = library.marked(services.store, account_id, [job.id for job in jobs])
     items = [facts(services, job) for job in jobs]

@@ -46,8 +46,6 @@ def page(items: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:
     return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": more}
 
 
-def cut(items: Sequence[dict[str, Any]], after: str, limit: int) -> dict[str, Any]:
-    """The page of a short list that begins behind the item named ``after``."""
-    names = [item["id"] for item in items]
-    begin = names.index(after) + 1 if after in names else 0
-    return page(items[begin : begin + limit], len(items) > begin + limit)
+def cut(items: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """The page that begins a list."""
+    return page(items[:limit], len(items) > limit)

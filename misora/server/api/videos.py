@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from misora.client.wire import DEFAULT_MODEL, DEFAULT_SECONDS, DEFAULT_SIZE, SECONDS
 from misora.server.accounts.keys import Caller, note
 from misora.server.accounts.plans import Plan
-from misora.server.api import bodies, inputs, shape
+from misora.server.api import bodies, inputs, lists, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
@@ -272,13 +272,10 @@ async def listing(services: Services, request: Request, caller: Caller) -> Respo
     """GET /videos."""
     query = request.query_params
     limit = query_integer(query.get("limit"), "limit", 20, 0, 100)
-    order = query.get("order", "desc")
-    if order not in ("asc", "desc"):
-        raise invalid("order", f"Invalid value: '{order[:100]}'. Supported values are: 'asc', and 'desc'.")
-    after = query.get("after") or None
-    found = await run_in_threadpool(jobs.listing, services.store, caller.account_id, limit=limit, after=after, newest_first=order == "desc")
+    newest_first, after = lists.newest_first(query), query.get("after") or None
+    found = await run_in_threadpool(jobs.listing, services.store, caller.account_id, limit=limit, after=after, newest_first=newest_first)
     if found is None:
-        raise invalid("after", f"No video with id '{(after or '')[:100]}' was found to continue after.")
+        raise lists.nothing("video", after)
     return JSONResponse(shape.page([shape.video(job) for job in found[0]], found[1]))
 
 

@@ -6,9 +6,9 @@ import base64
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete as remove
 from sqlalchemy import select, update
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,13 +16,14 @@ from starlette.responses import JSONResponse, Response
 
 from misora.server import webhooks
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, shape
+from misora.server.api import bodies, lists, shape
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
 from misora.server.fetch import FetchError, leads_inside
 from misora.server.queue.hooks import EVENTS, body
 from misora.server.queue.job import new_id
+from misora.server.store import places
 from misora.server.store.tables import endpoints
 
 DAY = 24 * 3600
@@ -88,17 +89,19 @@ def _create(services: Services, caller: Caller, given: dict[str, Any]) -> dict[s
 
 
 async def listing(services: Services, request: Request, caller: Caller) -> Response:
-    """GET /webhook_endpoints."""
+    """GET /webhook_endpoints: newest first."""
     limit = query_integer(request.query_params.get("limit"), "limit", 20, 1, 100)
-    after = request.query_params.get("after", "")
-    rows = await run_in_threadpool(_rows, services, caller)
-    return JSONResponse(shape.cut([_shown(row) for row in rows], after, limit))
+    return JSONResponse(await run_in_threadpool(_page, services, caller, request.query_params, limit))
+
+
+def _page(services: Services, caller: Caller, query: Mapping[str, str], limit: int) -> dict[str, Any]:
+    rows = [dict(row) for row in _rows(services, caller)]
+    return shape.cut([_shown(row) for row in lists.behind(services, endpoints, caller, query, rows, "webhook endpoint")], limit)
 
 
 def _rows(services: Services, caller: Caller) -> list[Any]:
-    query = select(endpoints).where(endpoints.c.account_id == caller.account_id).order_by(endpoints.c.created_at, endpoints.c.id)
     with services.store.read() as db:
-        return list(db.execute(query).mappings().all())
+        return list(db.execute(select(endpoints).where(endpoints.c.account_id == caller.account_id)).mappings().all())
 
 
 async def _owned(services: Services, request: Request, caller: Caller) -> Any:
@@ -138,7 +141,7 @@ async def delete(services: Services, request: Request, caller: Caller) -> Respon
 
 def _delete(services: Services, name: str) -> None:
     with services.store.write() as db:
-        db.execute(remove(endpoints).where(endpoints.c.id == name))
+        places.leave(db, endpoints, [name])
 
 
 async def rotate(services: Services, request: Request, caller: Caller) -> Response:

@@ -31,10 +31,9 @@ def get(store: Store, batch_id: str, account_id: str) -> dict[str, Any] | None:
 
 
 def listing(store: Store, account_id: str) -> list[dict[str, Any]]:
-    """The account's batches, newest first."""
-    query = select(batches).where(batches.c.account_id == account_id).order_by(batches.c.created_at.desc(), batches.c.id)
+    """The account's batches, in no order."""
     with store.read() as db:
-        return [dict(row) for row in db.execute(query).mappings()]
+        return [dict(row) for row in db.execute(select(batches).where(batches.c.account_id == account_id)).mappings()]
 
 
 def open_ones(store: Store) -> list[dict[str, Any]]:

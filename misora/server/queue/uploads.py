@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
+from misora.server.store import places
 from misora.server.store.database import Store
 from misora.server.store.tables import files
 
@@ -27,11 +27,11 @@ def get(store: Store, file_id: str, account_id: str) -> dict[str, Any] | None:
 
 
 def listing(store: Store, account_id: str, purpose: str | None = None) -> list[dict[str, Any]]:
-    """The account's files, newest first."""
-    query = select(files).where(files.c.account_id == account_id)
+    """The account's files that have not expired, in no order."""
+    query = select(files).where(files.c.account_id == account_id, or_(files.c.expires_at.is_(None), files.c.expires_at > time.time()))
     query = query if purpose is None else query.where(files.c.purpose == purpose)
     with store.read() as db:
-        return [dict(row) for row in db.execute(query.order_by(files.c.created_at.desc(), files.c.id)).mappings()]
+        return [dict(row) for row in db.execute(query).mappings()]
 
 
 def count(store: Store, account_id: str) -> int:
@@ -47,6 +47,6 @@ def expired(store: Store) -> list[str]:
 
 
 def delete(store: Store, file_id: str) -> None:
-    """Forget a file."""
+    """Forget a file, all but its place in the list."""
     with store.write() as db:
-        db.execute(sql_delete(files).where(files.c.id == file_id))
+        places.leave(db, files, [file_id])

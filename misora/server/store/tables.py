@@ -203,6 +203,15 @@ files = Table(
     Column("expires_at", Integer),
 )
 
+places = Table(  # where a file or an endpoint stood in its list before it was deleted
+    "places",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("gone_at", Integer, nullable=False),
+)
+
 batches = Table(
     "batches",
     metadata,
