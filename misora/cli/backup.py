@@ -12,7 +12,9 @@ from misora.cli import serving
 def add_parser(verbs: Any) -> None:
     """Add both verbs and their flags."""
     make: argparse.ArgumentParser = verbs.add_parser("backup", help="write a server's data to one file, also while it runs")
-    bring: argparse.ArgumentParser = verbs.add_parser("restore", help="bring a backup back; what was deleted or revoked since stays so")
+    bring: argparse.ArgumentParser = verbs.add_parser(
+        "restore", help="bring a backup back; what was deleted, ended or reported since stays so"
+    )
     for parser, does in ((make, run_backup), (bring, run_restore)):
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup")
         serving.add_place(parser)
@@ -32,4 +34,4 @@ def run_restore(args: argparse.Namespace) -> None:
     settings = serving.settings_from(args)
     from misora.server.backup import restore
 
-    print(f"Restored; {restore(settings, args.file)} deletions and revocations were done again.")
+    print(f"Restored; {restore(settings, args.file)} deletions, revocations, suspensions and reports were done again.")

@@ -18,7 +18,7 @@ ACTIONS = {
     "resume": "let a suspended key work again",
     "retire": "end a key and let its jobs finish; make another for the same account first",
 }
-STATES = {"suspend": "suspended", "resume": "active", "retire": "retired"}
+STATES = {"suspend": "suspended", "resume": "active", "retire": "retired", "revoke": "revoked"}
 
 
 def add_parser(verbs: Any) -> None:
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
     from misora.server.accounts import keys
-    from misora.server.backup import remember_end
+    from misora.server.journal import remember_end
 
     if (args.id is None) == (args.group is None):
         raise UsageError("Name one key by its id, or a --group; `misora keys list` shows them.")
@@ -71,7 +71,7 @@ def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
         ended = keys.revoke(store, key_id=args.id, cohort=args.group, actor="operator")
     else:
         ended = keys.change(store, STATES[args.action], key_id=args.id, cohort=args.group, actor="operator")
-    remember_end(settings.data, args.action, ended)
+    remember_end(settings.data, STATES[args.action], ended)
     if not ended:
         raise UsageError(f"No key that could be changed has the id or group {args.id or args.group!r}; see `misora keys list`.")
     print("\n".join(ended))

@@ -1,12 +1,8 @@
-"""Backup and restore of a server's data; a restore replays the deletions and revocations that came later; it knows nothing of HTTP.
-
-What must never come back is also written to ``gone.jsonl``, beside the database and outside every backup: names, never prompts.
-"""
+"""Backup and restore of a server's data; what a restore must not undo stands in the journal; it knows nothing of HTTP."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tarfile
@@ -15,53 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from misora.client.errors import UsageError
-from misora.server.accounts import keys
-from misora.server.files import Files, in_use
-from misora.server.queue import cast, jobs, uploads
+from misora.server import journal
+from misora.server.files import in_use
 from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
-from misora.server.store.tables import keys as keys_table
-from misora.server.store.tables import videos
 
-GONE = "gone.jsonl"
 DATABASE = "misora.sqlite"
-ENDED = {"revoked": "key", "retired": "retired"}  # a key's state and what it is called in that file
 KEPT = ("videos", "characters", "files", "signing", "server.secret")
-
-
-def note_gone(store: Store, data: Path) -> int:
-    """Write down every deletion and revocation that is not written down yet; how many there are in all."""
-    path = data / GONE
-    known = set(path.read_text("utf-8").splitlines()) if path.exists() else set()
-    with store.read() as db:
-        deleted = db.execute(select(videos.c.id).where(videos.c.deleted_at.is_not(None))).scalars().all()
-        ended = db.execute(select(keys_table.c.id, keys_table.c.state).where(keys_table.c.state.in_(tuple(ENDED)))).all()
-    lines = {json.dumps({"video": name}) for name in deleted} | {json.dumps({ENDED[state]: name}) for name, state in ended}
-    if new := sorted(lines - known):
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in new)
-            file.flush()
-            os.fsync(file.fileno())
-    return len(lines | known)
-
-
-def remember(data: Path, gone: list[dict[str, str]]) -> None:
-    """Write down deletions and revocations as they happen; a round of upkeep adds what was missed."""
-    with (data / GONE).open("a", encoding="utf-8") as file:
-        file.writelines(f"{json.dumps(each)}\n" for each in gone)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def remember_end(data: Path, action: str, names: list[str]) -> None:
-    """Write down keys that were revoked or retired, which is for good; other actions are not."""
-    if told := {"revoke": "key", "retire": "retired"}.get(action):
-        remember(data, [{told: name} for name in names])
 
 
 def backup(settings: Settings, target: Path) -> Path:
@@ -100,7 +60,7 @@ def _unpack(archive: tarfile.TarFile, folder: str) -> None:
 
 
 def restore(settings: Settings, source: Path) -> int:
-    """Bring a backup back, then delete and revoke again what was gone; how many. The server must not run. Raises UsageError."""
+    """Bring a backup back, then do again what the journal tells; how many deeds. The server must not run. Raises UsageError."""
     if settings.db or not source.is_file():
         raise UsageError(f"{source} is no backup that can be restored here; give the file that `misora backup` wrote.")
     with tempfile.TemporaryDirectory(dir=settings.data.absolute().parent, prefix=".restore-") as folder:
@@ -116,22 +76,22 @@ def restore(settings: Settings, source: Path) -> int:
 
 
 def _bring_back(settings: Settings, folder: Path) -> int:
-    _remember(settings)
+    _last_words(settings)
     _swap(settings.data, folder)
     store = Store(settings.database())
     try:
         migrate.upgrade(store, backups=settings.data / "backups")
-        return _replay(store, settings.data)
+        return journal.replay(store, settings.data)
     finally:
         store.close()
 
 
-def _remember(settings: Settings) -> None:
-    """What the database that is about to go still knows of deletions; a damaged one knows nothing, and that is why ``GONE`` exists."""
+def _last_words(settings: Settings) -> None:
+    """What the database that is about to go still knows of deletions; a damaged one knows nothing, and that is why there is a journal."""
     if (settings.data / DATABASE).exists():
         store = Store(settings.database())
         with contextlib.suppress(SQLAlchemyError):
-            note_gone(store, settings.data)
+            journal.note_gone(store, settings.data)
         store.close()
 
 
@@ -145,25 +105,3 @@ def _swap(data: Path, folder: Path) -> None:
             shutil.move(data / name, aside / name)
         if (folder / name).exists():
             shutil.move(folder / name, data / name)
-
-
-def _replay(store: Store, data: Path) -> int:
-    path, files, count = data / GONE, Files(data), 0
-    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
-        gone = json.loads(line)
-        if "key" in gone:
-            count += len(keys.revoke(store, key_id=gone["key"], actor="restore"))
-        elif "retired" in gone:
-            count += len(keys.change(store, "retired", key_id=gone["retired"], actor="restore"))
-        elif "character" in gone:
-            cast.delete(store, gone["character"])
-            files.erase_folder(f"characters/{gone['character']}")
-        elif "file" in gone:
-            uploads.delete(store, gone["file"])
-            files.path(f"files/{gone['file']}").unlink(missing_ok=True)
-        elif (job := jobs.get(store, gone["video"], pictures=True)) is not None:
-            jobs.delete(store, job.id, job.account_id, pictures=True)
-            count += 1
-        if "video" in gone:
-            files.erase(gone["video"])
-    return count

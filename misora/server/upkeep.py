@@ -6,8 +6,8 @@ import time
 
 from sqlalchemy import delete, select, update
 
-from misora.server.backup import note_gone
 from misora.server.files import Files
+from misora.server.journal import note_gone
 from misora.server.queue import jobs, uploads
 from misora.server.store import places
 from misora.server.store.database import Store

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from misora.client.errors import UsageError
-from misora.server import backup, upkeep
+from misora.server import backup, journal, upkeep
 from misora.server.accounts import keys
 from misora.server.files import Files, in_use
-from misora.server.queue import cast, jobs, lease
+from misora.server.queue import cast, jobs, lease, publishing
 from misora.server.serve import open_store
 from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
-from tests.server.shop import new_key, put
+from misora.server.store.tables import endpoints
+from tests.server.shop import Shop, new_key, put, quick
 
 
 def test_a_restore_brings_back_all_but_what_is_gone(tmp_path: Path) -> None:
@@ -33,7 +39,7 @@ def test_a_restore_brings_back_all_but_what_is_gone(tmp_path: Path) -> None:
     archive = backup.backup(settings, tmp_path / "b.tar")
     keys.change(store, "retired", key_id=old.id)
     cast.delete(store, "goes")
-    backup.remember(settings.data, [{"character": "goes"}])
+    journal.remember(settings.data, [{"character": "goes"}])
     jobs.delete(store, gone.id, mine.account_id)
     keys.revoke(store, key_id=leaked.id)
     upkeep.round_once(store, files)
@@ -78,3 +84,93 @@ def test_the_previous_schema_with_a_waiting_job_is_brought_up_to_date(tmp_path: 
     held = lease.claim(store, "w")
     assert held is not None and held.job.id == "v" and lease.finish(store, held, "f", {})
     store.close()
+
+
+class Operator:
+    """Somebody who may do everything, at a server whose clips each have a hash by their prompt's first letter."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.url, self.key = shop.url, new_key(shop.store, "operator", scopes="generate publish admin")
+        shop.render = lambda job, folder, progress: quick(job, folder, progress) | {"sha256": (job.prompt or "")[0] * 64}
+
+    def ask(self, path: str, body: dict[str, object] | None = None, method: str = "POST") -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.key.secret}", "content-type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/v1{path}", data, headers, method=method)) as answer:
+            return dict(json.loads(answer.read()))
+
+    def shown(self, prompt: str) -> str:
+        """A published video."""
+        name = str(self.ask("/videos", {"prompt": prompt})["id"])
+        while self.ask(f"/videos/{name}", method="GET")["status"] != "completed":
+            time.sleep(0.01)
+        self.ask(f"/misora/videos/{name}/publish", {})
+        return name
+
+    def change(self, key: keys.NewKey, *actions: str) -> None:
+        """Suspend or resume a key."""
+        for action in actions:
+            self.ask("/misora/keys/end", {"key_id": key.id, "action": action})
+
+    def report(self, *names: str) -> None:
+        """Object to videos."""
+        for name in names:
+            self.ask(f"/misora/feed/{name}/report", {"reason": f"about {name}"})
+
+
+def test_a_restore_undoes_no_suspension_and_no_report(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    settings.data.mkdir()
+    with Shop(settings.data) as shop:
+        operator = Operator(shop)
+        bad, good, out = (new_key(shop.store, name) for name in ("bad", "good", "out"))
+        hidden, freed, again, refused, taken_back = map(operator.shown, "abcde")
+        hook: dict[str, object] = {"name": "x", "url": "https://1.1.1.1/", "event_types": ["video.completed"]}
+        stays, goes = (operator.ask("/webhook_endpoints", hook)["id"] for _ in range(2))
+        operator.change(good, "suspend")
+        operator.change(out, "suspend")
+        operator.report(freed)
+        archive = backup.backup(settings, tmp_path / "b.tar")
+        late = operator.shown("f")  # no backup knows this one
+        operator.change(bad, "suspend")
+        operator.change(good, "resume")
+        operator.change(out, "resume", "suspend")
+        operator.ask(f"/misora/accounts/{out.account_id}", {"state": "suspended"})
+        operator.report(hidden, again, refused, late)
+        for name, decision in ((freed, "approved"), (again, "approved"), (refused, "refused")):
+            operator.ask(f"/misora/review/{name}", {"decision": decision, "reason": "seen"})
+        operator.report(again)
+        operator.ask(f"/misora/videos/{taken_back}/unpublish", {})
+        operator.ask(f"/webhook_endpoints/{goes}", method="DELETE")
+    with (settings.data / journal.GONE).open("a") as file:
+        file.write('{"video": "vid')  # a crash
+    written = journal.read(settings.data)
+    assert backup.restore(settings, archive) == 9 and journal.read(settings.data) == written
+    store = Store(settings.database())
+    assert {row["id"] for row in keys.listing(store) if row["state"] != "active"} == {bad.id, out.id}
+    assert keys.check(store, bad.secret) is None and keys.check(store, good.secret) is not None
+    keys.change(store, "active", key_id=out.id)
+    assert keys.check(store, out.secret) is None, "its account is still suspended"
+    assert [job.id for job in publishing.feed(store, limit=9)] == [freed]
+    assert {job.id for job in publishing.waiting(store, 9)} == {hidden, again} and jobs.get(store, late) is None
+    assert [publishing.barred(store, letter * 64) for letter in "abcdef"] == [True, False, True, True, False, True]
+    assert publishing.reasons(store, [hidden]) == {hidden: [f"about {hidden}"]}
+    with store.read() as db:
+        assert db.execute(select(endpoints.c.id)).scalars().all() == [stays]
+    assert journal.replay(store, settings.data) == 1, "all of it is done, but for the key that was just let in"
+    journal.note_gone(store, settings.data)
+    assert journal.read(settings.data) == written
+    store.close()
+
+
+def test_what_was_not_written_down_is_found_by_upkeep(store: Store, tmp_path: Path) -> None:
+    key, other = new_key(store), new_key(store, "other")
+    gone, bad = put(store, key), put(store, key)
+    keys.change(store, "suspended", key_id=key.id)
+    keys.change_account(store, other.account_id, {"state": "suspended"}, "x")
+    jobs.delete(store, gone.id, key.account_id)
+    at = publishing.report(store, bad.id, "0" * 64, "why")
+    for _ in range(2):
+        journal.note_gone(store, tmp_path)
+    told = [{"video": gone.id}, {"suspended": key.id}, {"account": other.account_id, "state": "suspended"}]
+    assert journal.read(tmp_path) == [*told, {"reported": bad.id, "sha256": "0" * 64, "reason": "why", "at": at}]

@@ -17,8 +17,8 @@ from misora.media.write import write_image
 from misora.server import guard, probe
 from misora.server.accounts.addresses import HOUR, Addresses
 from misora.server.accounts.plans import Plan, Plans
-from misora.server.backup import GONE
 from misora.server.files import SPRITESHEET, THUMBNAIL, Files
+from misora.server.journal import GONE
 from misora.server.queue import jobs
 from misora.server.rendering import Renderer
 from misora.server.serve import check_certificate

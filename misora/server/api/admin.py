@@ -17,7 +17,7 @@ from misora.server.api import bodies, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
-from misora.server.backup import remember_end
+from misora.server.journal import remember, remember_end
 from misora.server.queue import jobs, publishing
 from misora.server.store.tables import accounts, audit, videos, workers
 from misora.server.store.tables import ledger as entries
@@ -34,7 +34,7 @@ ENDING = (
     Field(name="key_id", kind="text", says="The key, or", least=1, most=40),
     Field(name="group", kind="text", says="every key of this group.", least=1, most=80),
 )
-STATES = {"suspend": "suspended", "resume": "active", "retire": "retired"}
+STATES = {"suspend": "suspended", "resume": "active", "retire": "retired", "revoke": "revoked"}
 DECISION = (
     Field(name="decision", kind="choice", says="What was decided.", required=True, choices=("approved", "refused")),
     Field(name="reason", kind="text", says="Why; it stands in the audit log.", most=500),
@@ -79,7 +79,7 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
         ended = await run_in_threadpool(keys.revoke, services.store, **which)
     else:
         ended = await run_in_threadpool(keys.change, services.store, STATES[given["action"]], **which)
-    await run_in_threadpool(remember_end, services.files.data, given["action"], ended)
+    await run_in_threadpool(remember_end, services.files.data, STATES[given["action"]], ended)
     return JSONResponse({"changed": ended})
 
 
@@ -98,6 +98,7 @@ async def decide(services: Services, request: Request, caller: Caller) -> Respon
     name = request.path_params["video_id"]
     if "\0" in name or not await run_in_threadpool(publishing.decide, services.store, name, decision, caller.key_id, reason):
         raise no_video(name)
+    await run_in_threadpool(remember, services.files.data, [{decision: name}])
     return JSONResponse({"id": name, "review": decision})
 
 
@@ -123,6 +124,8 @@ async def change_account(services: Services, request: Request, caller: Caller) -
     row = await run_in_threadpool(keys.change_account, services.store, name, given, caller.key_id) if "\0" not in name else None
     if row is None:
         raise ApiError(404, f"Account with id '{name[:100]}' not found.", param="account_id")
+    if "state" in given:
+        await run_in_threadpool(remember, services.files.data, [{"account": name, "state": given["state"]}])
     return JSONResponse(row)
 
 

@@ -19,7 +19,7 @@ from misora.server.api import bodies, lists, shape
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, query_integer
 from misora.server.api.services import Services
-from misora.server.backup import remember
+from misora.server.journal import remember
 from misora.server.queue import uploads
 from misora.server.queue.job import new_id
 from misora.server.store.tables import files as table

@@ -16,7 +16,7 @@ from misora.server.api.services import Services
 from misora.server.api.studio import facts
 from misora.server.api.verbs import shown
 from misora.server.api.videos import owned
-from misora.server.backup import remember
+from misora.server.journal import remember
 from misora.server.queue import cast, library
 from misora.server.queue.library import Search
 

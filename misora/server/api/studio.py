@@ -20,6 +20,7 @@ from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
 from misora.server.api.videos import owned
+from misora.server.journal import remember
 from misora.server.queue import jobs, publishing
 from misora.server.queue.job import RUNNING, Job
 from misora.server.queue.library import parents_of
@@ -152,15 +153,20 @@ async def publish(services: Services, request: Request, caller: Caller) -> Respo
     content.check_ready(job)
     if job.hidden_at is not None:
         raise ApiError(403, f"Video with id '{job.id}' was reported and is hidden.", code="hidden")
-    await run_in_threadpool(publishing.publish, services.store, job, caller.key_id, shown=True)
+    await run_in_threadpool(_show, services, job, caller, shown=True)
     return await _again(services, job)
 
 
 async def unpublish(services: Services, request: Request, caller: Caller) -> Response:
     """POST /misora/videos/{id}/unpublish: out of the public feed."""
     job = await owned(services, request, caller)
-    await run_in_threadpool(publishing.publish, services.store, job, caller.key_id, shown=False)
+    await run_in_threadpool(_show, services, job, caller, shown=False)
     return await _again(services, job)
+
+
+def _show(services: Services, job: Job, caller: Caller, *, shown: bool) -> None:
+    publishing.publish(services.store, job, caller.key_id, shown=shown)
+    remember(services.files.data, [{"published" if shown else "unpublished": job.id}])
 
 
 async def _again(services: Services, job: Job) -> Response:
@@ -229,5 +235,11 @@ async def report(services: Services, request: Request) -> Response:
     job = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
     if job is None:
         raise no_video(name)
-    await run_in_threadpool(publishing.report, services.store, job, given["reason"])
+    await run_in_threadpool(_hide, services, job, given["reason"])
     return JSONResponse({"id": job.id, "hidden": True})
+
+
+def _hide(services: Services, job: Job, reason: str) -> None:
+    digest = job.facts.get("sha256")
+    at = publishing.report(services.store, job.id, digest, reason)
+    remember(services.files.data, [{"reported": job.id, "sha256": digest, "reason": reason, "at": at}])

@@ -21,9 +21,9 @@ from misora.server.api import bodies, inputs, lists, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
-from misora.server.backup import remember
 from misora.server.files import VIDEO
 from misora.server.guard import BLOCKED, Verdict, worse
+from misora.server.journal import remember
 from misora.server.queue import cast, jobs
 from misora.server.queue.job import Job, Order
 

@@ -21,6 +21,7 @@ from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
 from misora.server.fetch import FetchError, leads_inside
+from misora.server.journal import remember
 from misora.server.queue.hooks import EVENTS, body
 from misora.server.queue.job import new_id
 from misora.server.store import places
@@ -142,6 +143,7 @@ async def delete(services: Services, request: Request, caller: Caller) -> Respon
 def _delete(services: Services, name: str) -> None:
     with services.store.write() as db:
         places.leave(db, endpoints, [name])
+    remember(services.files.data, [{"endpoint": name}])
 
 
 async def rotate(services: Services, request: Request, caller: Caller) -> Response:

@@ -80,15 +80,24 @@ def published(store: Store, video_id: str) -> Job | None:
     return Job.of(row) if row is not None else None
 
 
-def report(store: Store, job: Job, reason: str) -> None:
-    """Somebody objects: the video is hidden now, and its file may not be uploaded again."""
+def report(store: Store, video_id: str, digest: str | None, reason: str, *, at: float | None = None, actor: str = "public") -> float:
+    """Somebody objects: the video is hidden now, and its file may not be uploaded again; when. The same report counts once."""
+    when = time.time() if at is None else at
     with store.write() as db:
-        db.execute(insert(reports).values(video_id=job.id, reason=reason, at=time.time()))
-        db.execute(update(videos).where(videos.c.id == job.id).values(hidden_at=int(time.time()), review="waiting"))
-        digest = job.facts.get("sha256")
+        said = select(reports.c.seq).where(reports.c.video_id == video_id, reports.c.at == when)
+        if db.execute(said).first() is None:
+            db.execute(insert(reports).values(video_id=video_id, reason=reason, at=when))
+            db.execute(update(videos).where(videos.c.id == video_id).values(hidden_at=int(time.time()), review="waiting"))
+            note(db, actor, "reported", video_id, {})
         if digest and db.execute(select(blocked_files.c.sha256).where(blocked_files.c.sha256 == digest)).first() is None:
-            db.execute(insert(blocked_files).values(sha256=digest, video_id=job.id, at=time.time()))
-        note(db, "public", "reported", job.id, {})
+            db.execute(insert(blocked_files).values(sha256=digest, video_id=video_id, at=when))
+    return when
+
+
+def unblock(store: Store, video_id: str) -> None:
+    """The file of this video may be uploaded again."""
+    with store.write() as db:
+        db.execute(delete(blocked_files).where(blocked_files.c.video_id == video_id))
 
 
 def barred(store: Store, digest: str) -> bool:
