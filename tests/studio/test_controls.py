@@ -80,7 +80,7 @@ CONTROLS: dict[str, tuple[Move, Law]] = {
     "prompt": (lambda page: page.fill(".compose textarea", "a blue cube on grass"), as_python_draws_it(prompt="a blue cube on grass")),
     "shape": (lambda page: page.check("input[value='9:16']", force=True), lambda plain, made: made.shape[1:3] == (704, 384)),
     "size": (
-        lambda page: page.check("legend:has-text('Size') + .row input[value='1']", force=True),
+        lambda page: page.check("legend:has-text('Size') + .row input[value='1']"),
         lambda plain, made: made.shape[1:3] == (720, 1280),
     ),
     "seconds": (lambda page: page.fill("#seconds", "5"), lambda plain, made: len(made) == 5 * 24),

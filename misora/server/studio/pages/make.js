@@ -30,7 +30,8 @@ export async function show(main, { query, go }) {
   const [known, use] = await Promise.all([get("/misora/presets"), get("/misora/usage")]);
   const change = (name, value) => { wish[name] = value; keep("wish", { ...wish, prompt: field1.value.slice(0, 4000) }); cost(); };
   const box = h("section", { class: "compose", "aria-label": t("nav.make") });
-  const expanded = h("div", { class: "expanded" });
+  const fuller = h("p", { translate: "no", dir: "auto" }), expanded = h("details", { class: "expanded idle" }, h("summary", {}, t("make.expand")), fuller, button(t("make.expand.use"), () => useFuller(), { kind: "quiet" }));
+  const dressed = h("p", { class: "hint" });
 
   const field1 = promptField({
     value: wish.prompt, label: t("make.prompt"), placeholder: t("make.placeholder"), changed: (text) => { wish.prompt = text; keep("wish", wish); },
@@ -48,13 +49,19 @@ export async function show(main, { query, go }) {
     if (!file) last.clear();
   }
 
-  let found = null;
-  function expand(answer) {
-    found = answer;
-    const dressed = answer && answer.prompt !== field1.value.trim() && (wish.style || wish.camera);
-    fill(expanded, answer && h("details", {}, h("summary", {}, t("make.expand")), h("p", { translate: "no", dir: "auto" }, answer.expanded),
-      button(t("make.expand.use"), () => { field1.value = answer.expanded; change("style", ""); change("camera", ""); style.value = camera.value = ""; toast(t("make.expand.used")); }, { kind: "quiet" })),
-    dressed && h("p", { class: "hint" }, t("make.sent"), " ", h("span", { translate: "no", dir: "auto" }, answer.prompt)));
+  function expand(answer) { // it comes late, so nothing that somebody may be pointing at gives way to it
+    expanded.classList.toggle("idle", !answer);
+    if (!answer) expanded.open = false;
+    fuller.textContent = answer?.expanded || "";
+    fill(dressed, answer && answer.prompt !== field1.value.trim() && (wish.style || wish.camera) && [t("make.sent"), " ", h("span", { translate: "no", dir: "auto" }, answer.prompt)]);
+  }
+
+  function useFuller() {
+    field1.value = fuller.textContent;
+    change("style", "");
+    change("camera", "");
+    style.value = camera.value = "";
+    toast(t("make.expand.used"));
   }
 
   const style = select([["", t("make.style.none")], ...known.styles.map((each) => [each.name, t(`style.${each.name}`)])], wish.style, (value) => { change("style", value); field1.look(); });
@@ -95,7 +102,7 @@ export async function show(main, { query, go }) {
   }
 
   box.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); make(); } });
-  fill(box, field1.element, expanded, h("div", { class: "drops" }, image.element, last.element),
+  fill(box, field1.element, h("div", { class: "drops" }, image.element, last.element, expanded),
     h("div", { class: "controls" },
       choices(t("make.aspect"), Object.keys(SIZES).map((each) => [each, h("span", { class: "shape-choice", style: { "--shape": each.replace(":", "/") }, translate: "no" }, each)]), wish.aspect, (value) => change("aspect", value)),
       choices(t("make.size"), [0, 1, 2].map((each) => [each, t(`make.size.${each}`)]), wish.size, (value) => change("size", value)),
@@ -104,7 +111,7 @@ export async function show(main, { query, go }) {
     h("details", { class: "more" }, h("summary", {}, t("make.more")),
       h("div", { class: "controls" }, field(t("make.seed"), seed), field(t("make.negative"), negative), field(t("make.guidance"), guidance), field(t("make.steps"), steps), field(t("make.model"), model),
         h("div", { class: "field" }, h("label", { class: "check" }, loop, h("span", {}, t("make.loop")))))),
-    h("footer", {}, price, submit));
+    h("footer", {}, price, submit), dressed);
   cost();
 
   const strip = h("section", { class: "recent" });
@@ -114,7 +121,7 @@ export async function show(main, { query, go }) {
       h("div", { class: "grid" }, page.data.map((video) => card(latest(video.id) ? { ...video, ...latest(video.id) } : video)))] : h("p", { class: "empty" }, t("make.first")));
   }
   fill(main, h("div", { class: "hero sky" }, h("h1", { lang: language }, t("make.title")), box), strip);
+  if (matchMedia("(hover: hover)").matches) field1.area.focus(); // at once: later it would take the keyboard from whoever went on already
   await recent();
-  if (matchMedia("(hover: hover)").matches) field1.area.focus();
   return hear("finished", recent);
 }

@@ -122,7 +122,7 @@ function about(video, go) {
     open && h("nav", { class: "verbs", "aria-label": t("watch.verbs") }, [["remix", "remix"], ["recut", "cut"], ["extend", "extend"], ["blend", "blend"], ["loop", "loop"], ["inpaint", "brush"]].map(([verb, glyph]) =>
       h("a", { href: `/edit/${video.id}?verb=${verb}` }, icon(glyph), h("span", {}, t(`edit.${verb}`))))),
     h("dl", { class: "facts" }, facts.filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => h("div", {}, h("dt", {}, t(`fact.${name}`)), h("dd", { translate: name === "model" ? "no" : null }, String(value))))),
-    family(video), open && panel(video),
+    open && panel(video), family(video), // which comes late, and may push nothing away
   ];
 }
 
