@@ -1,8 +1,10 @@
 """Pictures of every page of the studio, in both languages and themes: `python -m docs.screens`; it knows nothing of how pages are built.
 
 It starts a server of its own with the embedded weights, has it make a few films, and walks through the pages in Debian's Chromium. With
-``--url`` and ``--key-file`` it looks at a server that runs already, and makes nothing. With
-``--readme`` the three pictures of the README are written anew.
+``--url`` and ``--key-file`` it looks at a server that runs already, and makes nothing. With ``--readme`` the pictures of the README are
+written anew, those of them that were taken. Most of its minutes go into the films; what it does is told as it goes, and what
+takes too long ends it with a sentence. For a quick look at one page:
+``--only make-en-light --films 1 --steps 1``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TooSlow
 
 from misora.media.read import read_image
 from misora.media.write import write_image
@@ -63,6 +66,8 @@ priority = 1
 PHONE = ("signin", "make", "library", "watch", "storyboard")
 README = {"studio-make": "make-en-light", "studio-library": "library-en-light", "studio-board": "storyboard-ja-dark"}
 LOCALES = {"en": "en-US", "ja": "ja-JP"}
+BEGUN = time.perf_counter()
+PATIENCE, FILM_PATIENCE = 60, 900  # seconds that a page, and a film, may take on a busy machine
 
 
 def main() -> None:
@@ -73,15 +78,23 @@ def main() -> None:
     parser.add_argument("--key-file", type=Path, help="a file with an admin key of that server")
     parser.add_argument("--only", default="", help="a regular expression that the pictures' names must match")
     parser.add_argument("--readme", action="store_true", help="also write the pictures of the README")
+    parser.add_argument("--films", type=int, default=len(PROMPTS) + 2, help="how many films are made, fewer for a quick look")
+    parser.add_argument("--steps", type=int, help="steps of the films, fewer for a quick look")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         url, key = (args.url, args.key_file.read_text("utf-8").strip()) if args.url else stack.enter_context(served())[:2]
         if not args.url:
-            furnish(url, key)
-        shoot(url, key, args.out, args.only)
-    if args.readme:
-        for name, shown in README.items():
+            furnish(url, key, args.films, args.steps)
+        taken = shoot(url, key, args.out, args.only)
+    for name, shown in README.items():
+        if args.readme and shown in taken:
+            say(f"README: docs/{name}.webp")
             write_image(Path(__file__).parent / f"{name}.webp", read_image(args.out / f"{shown}.png"))
+
+
+def say(text: str) -> None:
+    """What is being done, with the seconds since the beginning."""
+    print(f"{time.perf_counter() - BEGUN:6.1f} s  {text}", flush=True)
 
 
 def chromium() -> str:
@@ -101,7 +114,9 @@ def served() -> Iterator[tuple[str, str, Path]]:
         command = [sys.executable, "-m", "misora", "serve", "--port", "0", "--data", folder, "--plans", str(plans)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
-            told = next(line for line in process.stdout if "ready at" in line)
+            told = next((line for line in process.stdout if "ready at" in line), "")
+            if not told:
+                raise SystemExit("The server ended before it was ready; `misora serve` by itself says why.")
             try:
                 yield told.split()[-1], (Path(folder) / "admin.key").read_text("utf-8").strip(), Path(folder)
             finally:
@@ -117,70 +132,101 @@ def ask(url: str, key: str, method: str, path: str, body: object = None) -> Any:
         return json.load(answer)
 
 
-def furnish(url: str, key: str) -> None:
-    """A few films, one of them remixed, some published, one a favourite and a character, one of a guest's that waits for review."""
-    size = {"size": "704x384", "seconds": "4"}
-    made = [finished(url, key, ask(url, key, "POST", "/v1/videos", {"prompt": prompt, "seed": 7} | size)) for prompt in PROMPTS]
-    finished(url, key, ask(url, key, "POST", f"/v1/videos/{made[0]}/remix", {"prompt": "a red ball bounces on snow at night"}))
+def furnish(url: str, key: str, films: int, steps: int | None) -> None:
+    """A few films, some published, one a favourite and a character, one remixed, one of a guest's that waits for review."""
+    how: dict[str, Any] = {"steps": steps} if steps else {}
+    size = {"seed": 7, "size": "704x384", "seconds": "4"} | how
+    made = [film(url, key, "/v1/videos", {"prompt": prompt} | size) for prompt in PROMPTS[:films]]
     for name in made[:4]:
         ask(url, key, "POST", f"/v1/misora/videos/{name}/publish", {})
     for name in made[1:3]:
         ask(url, key, "POST", f"/v1/misora/feed/{name}/feature", {"featured": True})
-    ask(url, key, "POST", f"/v1/misora/videos/{made[1]}/favourite", {"favourite": True})
-    ask(url, key, "POST", "/v1/videos/characters", {"name": "Sora", "video": {"id": made[2]}})
+    for name in made[1:2]:
+        ask(url, key, "POST", f"/v1/misora/videos/{name}/favourite", {"favourite": True})
+    for name in made[2:3]:
+        ask(url, key, "POST", "/v1/videos/characters", {"name": "Sora", "video": {"id": name}})
     guest = ask(url, key, "POST", "/v1/misora/keys", {"name": "guest", "plan": "guest", "group": "spring"})["key"]
-    finished(url, guest, ask(url, guest, "POST", "/v1/videos", {"prompt": "an orange ball falls on a tiled floor", "seed": 7} | size))
+    if films > len(PROMPTS):
+        film(url, key, f"/v1/videos/{made[0]}/remix", {"prompt": "a red ball bounces on snow at night"} | how)
+    if films > len(PROMPTS) + 1:
+        film(url, guest, "/v1/videos", {"prompt": "an orange ball falls on a tiled floor"} | size)
+
+
+def film(url: str, key: str, path: str, wish: dict[str, Any]) -> str:
+    """Have a film made and wait for it; its id."""
+    say(f"film: {wish['prompt']}")
+    return finished(url, key, ask(url, key, "POST", path, wish))
 
 
 def finished(url: str, key: str, job: dict[str, Any]) -> str:
     """The id of a video, once it is finished."""
+    end = time.monotonic() + FILM_PATIENCE
     while job["status"] not in ("completed", "failed"):
+        if time.monotonic() > end:
+            raise SystemExit(f"The film {job['prompt']!r} was not finished within {FILM_PATIENCE} s: {job['status']}, {job['progress']} %.")
         time.sleep(0.5)
         job = ask(url, key, "GET", f"/v1/videos/{job['id']}")
-    assert job["status"] == "completed", job["error"]
+    if job["status"] == "failed":
+        raise SystemExit(f"The film {job['prompt']!r} failed: {job['error']['message']}")
     return str(job["id"])
 
 
-def shoot(url: str, key: str, out: Path, only: str = "") -> None:
-    """Every page, in both languages and themes, and some on a phone's screen."""
+def shoot(url: str, key: str, out: Path, only: str = "") -> list[str]:
+    """Every page, in both languages and themes, and some on a phone's screen; the names of the pictures."""
     found = ask(url, key, "GET", "/v1/misora/videos?status=completed&limit=100")["data"]
     first = next((video["id"] for video in reversed(found)), "")
     out.mkdir(parents=True, exist_ok=True)
+    taken: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--force-color-profile=srgb"])
         for language in LOCALES:
             for theme in ("light", "dark"):
                 for size in SIZES:
-                    _walk(browser, url, key, first, out, (language, theme, size), only)
+                    taken += _walk(browser, url, key, first, out, (language, theme, size), only)
         browser.close()
+    return taken
 
 
-def _walk(browser: Browser, url: str, key: str, first: str, out: Path, way: tuple[str, str, str], only: str) -> None:
+def _walk(browser: Browser, url: str, key: str, first: str, out: Path, way: tuple[str, str, str], only: str) -> list[str]:
     language, theme, size = way
     names = [name for name in ("signin", *PAGES) if not size or name in PHONE]
     wanted = {name: out / f"{name}-{language}-{theme}{size}.png" for name in names}
     wanted = {name: path for name, path in wanted.items() if re.search(only, path.stem)}
     if not wanted:
-        return
-    context = browser.new_context(
-        **SIZES[size],
-        locale=LOCALES[language],
-        color_scheme=theme,
-        reduced_motion="reduce",
-    )
+        return []
+    context = browser.new_context(**SIZES[size], locale=LOCALES[language], color_scheme=theme, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
-    page.goto(url)
-    page.wait_for_selector("#key")
-    if "signin" in wanted:
-        settle(page)
-        page.screenshot(path=wanted["signin"])
-    sign_in(page, key)
+    with in_time(f"the way in, {language} {theme}{size}"):
+        page.goto(url)
+        page.wait_for_selector("#key")
+        if "signin" in wanted:
+            take(page, wanted["signin"])
+        sign_in(page, key)
     for name, path in wanted.items():
         if name != "signin":
-            page.goto(url + PAGES[name].format(id=first))
-            settle(page)
-            page.screenshot(path=path)
+            with in_time(f"{path.stem}, {PAGES[name]}"):
+                page.goto(url + PAGES[name].format(id=first))
+                take(page, path)
     context.close()
+    return [path.stem for path in wanted.values()]
+
+
+def take(page: Page, path: Path) -> None:
+    """The picture of a page, once it is drawn."""
+    say(path.name)
+    settle(page)
+    page.screenshot(path=path)
+
+
+@contextlib.contextmanager
+def in_time(name: str) -> Iterator[None]:
+    """Say which page it was that took too long, and what it was waited for."""
+    try:
+        yield
+    except TooSlow as error:
+        last = error.message.strip().splitlines()
+        raise SystemExit(f"This page was not drawn within {PATIENCE} s: {name} ({last[0]} {last[-1].strip()})") from None
 
 
 def sign_in(page: Page, key: str) -> None:
