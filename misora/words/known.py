@@ -12,6 +12,7 @@ from misora.words import english, japanese
 
 JAPANESE = r"\u3040-\u30ff\u3400-\u9fff\u3005"
 RUN = re.compile(rf"[^\W\d_{JAPANESE}]+(?:-[^\W\d_{JAPANESE}]+)*|[{JAPANESE}]+")
+NAMED, LONGEST = 40, 40  # unknown words of a prompt that get neighbours (each costs milliseconds), and the letters of the longest such
 PARTICLES = frozenset("がはをにでへとのもやかよねだしてい、。")
 HIRAGANA = re.compile(r"[\u3040-\u309f]+")
 # What people may type, and the known word that comes closest in meaning rather than in spelling.
@@ -76,11 +77,12 @@ def fold(text: str) -> str:
 
 
 def unknown_words(prompt: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The words of a prompt that the embedded weights have never read, each once, with the nearest known ones (at most three)."""
+    """The words of a prompt that the embedded weights have never read, each once; the first ones with at most three known near them."""
     found: dict[str, tuple[str, ...]] = {}
     for run in RUN.findall(fold(prompt)):
         for word in _unknown_japanese(run) if re.match(f"[{JAPANESE}]", run) else _unknown_english(run):
-            found.setdefault(word, _nearest(word))
+            if word not in found:
+                found[word] = _nearest(word) if len(found) < NAMED else ()
     return list(found.items())
 
 
@@ -111,5 +113,7 @@ def _unknown_japanese(run: str) -> list[str]:
 def _nearest(word: str) -> tuple[str, ...]:
     if word in KIN:
         return KIN[word]
+    if len(word) > LONGEST:
+        return ()  # twice as long as any known word
     pool = sorted(_english() if word.isascii() else _japanese())
     return tuple(difflib.get_close_matches(word, pool, n=3, cutoff=0.6))

@@ -15,7 +15,7 @@ import torch
 from misora.media.write import write_video
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
-from misora.server.api import content
+from misora.server.api import content, sending
 from misora.server.logs import Lines
 from misora.server.queue import jobs
 from tests.server.shop import FILM, Shop, new_key
@@ -196,8 +196,8 @@ def test_a_reviewed_plan_shows_nothing_unapproved(shop: Shop) -> None:
 
 
 def test_revoking_cuts_off_a_download_and_every_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "CHUNK", 100)
-    monkeypatch.setattr(content, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(sending, "CHUNK", 100)
+    monkeypatch.setattr(sending, "CHECK_SECONDS", 0.0)
     key = new_key(shop.store, "leaked", cohort="leak")
     name = finished(shop, key.secret)
     monkeypatch.setattr(content, "_may_go_on", lambda services, job, key_id: bool(keys.revoke(shop.store, cohort="leak")) and False)

@@ -65,7 +65,7 @@ def read(services: Services, file: dict[str, Any]) -> tuple[list[dict[str, Any]]
     if file["purpose"] != "batch":
         return [], [_error("invalid_purpose", "Upload the file with the purpose 'batch'.", None)]
     names: set[str] = set()
-    with files.place(services, file["id"]).open("rb") as source:
+    with files.opened(services, file["id"], "input_file_id") as source:
         for number, raw in enumerate(_lines(source), 1):
             try:
                 lines.append(_line(raw, names))

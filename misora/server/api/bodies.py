@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from misora.server.api.errors import ApiError, invalid
 
 TEXT_BYTES = 32_000_000  # of JSON or of form fields: a data URL may have 20,971,520 characters
+SMALL = 20_000  # of what anybody may send without a key
 FILES, FIELDS, DEPTH = 16, 200, 5
 STEP = re.compile(r"\[([^\[\]]*)\]")
 
@@ -27,19 +28,19 @@ class Body:
     form: bool
 
 
-async def read(request: Request) -> Body:
-    """The body of a request. Raises ApiError for what cannot be read."""
+async def read(request: Request, *, small: bool = False, empty: bool = False) -> Body:
+    """The body of a request, ``small`` where a stranger may send it and it holds no file, or ``empty``. Raises ApiError."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return Body(fields=nested(await _form(request)), form=True)
+        return Body(fields=nested(await _form(request, small)), form=True)
     if kind not in ("application/json", "", "text/json") and not kind.endswith("+json"):
         raise ApiError(415, "Send the request as multipart/form-data or application/json.", code="unsupported_media_type")
-    return Body(fields=await _json(request), form=False)
+    return Body(fields=await _json(request, SMALL if small else TEXT_BYTES, empty), form=False)
 
 
-async def _form(request: Request) -> list[tuple[str, Any]]:
+async def _form(request: Request, small: bool) -> list[tuple[str, Any]]:
     try:
-        form = await request.form(max_files=FILES, max_fields=FIELDS, max_part_size=TEXT_BYTES)
+        form = await request.form(max_files=0 if small else FILES, max_fields=FIELDS, max_part_size=SMALL if small else TEXT_BYTES)
     except MultiPartException as error:
         raise ApiError(400, f"The form cannot be read: {error.message}", code="invalid_body") from None
     except (ValueError, KeyError, UnicodeError):
@@ -53,13 +54,15 @@ async def _form(request: Request) -> list[tuple[str, Any]]:
     return form.multi_items()
 
 
-async def _json(request: Request) -> dict[str, Any]:
+async def _json(request: Request, most: int, empty: bool) -> dict[str, Any]:
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
-        if size > TEXT_BYTES:
-            raise ApiError(413, f"The request has more than {TEXT_BYTES:,} bytes; send files as multipart/form-data.", code="too_large")
+        if size > most:
+            raise ApiError(413, f"The request has more than {most:,} bytes; send files as multipart/form-data.", code="too_large")
         pieces.append(piece)
+    if empty and not size:
+        return {}
     try:
         fields = json.loads(b"".join(pieces), parse_constant=_no_constant)
     except (ValueError, RecursionError):

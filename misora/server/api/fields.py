@@ -99,7 +99,7 @@ def _choice(field: Field, value: Any, form: bool, param: str) -> str:
 def _number(value: Any, form: bool, param: str, kind: Callable[[str], float], expected: str) -> float:
     if form and isinstance(value, str):
         try:
-            return kind(value) if len(value) <= 40 and "_" not in value else kind("")
+            return kind(value) if len(value) <= 40 and value.isascii() and "_" not in value else kind("")
         except ValueError:
             raise invalid(param, f"Invalid value for '{param}': expected {expected}, but got '{value[:40]}'.", "invalid_type") from None
     if isinstance(value, bool) or not isinstance(value, int | (float if kind is float else int)):

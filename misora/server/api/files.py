@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from misora.media.limits import LIMITS
+from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, lists, shape
+from misora.server.api import bodies, lists, sending, shape
 from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, query_integer
+from misora.server.api.sending import Sent
 from misora.server.api.services import Services
 from misora.server.journal import remember
 from misora.server.queue import uploads
@@ -107,8 +110,25 @@ async def retrieve(services: Services, request: Request, caller: Caller) -> Resp
 async def content(services: Services, request: Request, caller: Caller) -> Response:
     """GET /files/{id}/content: always a download, whatever is in it."""
     row = await owned(services, request, caller)
-    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
-    return FileResponse(place(services, row["id"]), media_type="application/octet-stream", filename=row["id"], headers=headers)
+    return await sending.send(request, kept(services, row["id"], caller, "application/octet-stream", "attachment"))
+
+
+def kept(services: Services, name: str, caller: Caller, kind: str, how: str) -> Sent:
+    """An account's file as it is sent while the key works and the file is there."""
+    goes_on = lambda: keys.working(services.store, caller.key_id) and uploads.get(services.store, name, caller.account_id) is not None
+    path, missing = place(services, name), f"No such File object: {name}"
+    return Sent(path=path, kind=kind, tag=f'"{name}"', disposition=f'{how}; filename="{name}"', missing=missing, goes_on=goes_on)
+
+
+@contextlib.contextmanager
+def opened(services: Services, file_id: str, param: str) -> Iterator[IO[bytes]]:
+    """The file, to be read. Raises ApiError where it was deleted meanwhile."""
+    try:
+        file = place(services, file_id).open("rb")
+    except OSError:
+        raise ApiError(400, f"No such File object: {file_id}", param=param) from None
+    with file:
+        yield file
 
 
 async def delete(services: Services, request: Request, caller: Caller) -> Response:

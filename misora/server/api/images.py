@@ -11,13 +11,14 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, files
+from misora.server.api import bodies, files, sending
 from misora.server.api.errors import ApiError
 from misora.server.api.fields import Field, check
+from misora.server.api.sending import Sent
 from misora.server.api.services import Services
 from misora.server.api.videos import PROMPT_FIELD, TUNING, check_open, order_from, place_job
 from misora.server.queue import jobs, uploads
@@ -88,19 +89,17 @@ async def follow(services: Services, request: Request) -> Response:
     """GET /misora/pictures/{id}: the picture behind a signed link; no key needed."""
     query = {name: request.query_params.get(name, "") for name in ("until", "key", "kind", "signature")}
     name = request.path_params["file_id"]
-    return await run_in_threadpool(_followed, services, name, query)
+    return await sending.send(request, await run_in_threadpool(_followed, services, name, query))
 
 
-def _followed(services: Services, name: str, query: dict[str, str]) -> Response:
+def _followed(services: Services, name: str, query: dict[str, str]) -> Sent:
     gone = ApiError(404, "This link does not work, or not any more; ask for a new picture.", code="link_expired")
     if not services.secret.signed(_signed_text(name, query), query["signature"], use="picture"):
         raise gone
     caller = keys.named(services.store, query["key"])
-    path = files.place(services, name)
-    if caller is None or uploads.get(services.store, name, caller.account_id) is None or not path.is_file():
+    if caller is None or uploads.get(services.store, name, caller.account_id) is None:
         raise gone  # the key revoked, the picture deleted or expired
-    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
-    return FileResponse(path, media_type=f"image/{query['kind']}", headers=headers)
+    return files.kept(services, name, caller, f"image/{query['kind']}", "inline")
 
 
 async def _picture(services: Services, job: Job, end: float) -> bytes:

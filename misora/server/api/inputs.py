@@ -51,7 +51,7 @@ def take(services: Services, folder: str, value: Any, param: str, kinds: tuple[s
         return _store(services, folder, value.file, param, kinds)
     if "file_id" in value:
         row = files.find(services, value["file_id"], account_id, f"{param}.file_id", 400)
-        with files.place(services, row["id"]).open("rb") as kept:
+        with files.opened(services, row["id"], f"{param}.file_id") as kept:
             return _store(services, folder, kept, param, kinds)
     return _store(services, folder, io.BytesIO(_fetched(value["image_url"], f"{param}.image_url")), param, kinds)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
+from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import bodies, lists, shape
+from misora.server.api import bodies, lists, sending, shape
 from misora.server.api.errors import ApiError
 from misora.server.api.fields import Field, check, query_integer
+from misora.server.api.sending import Sent
 from misora.server.api.services import Services
 from misora.server.api.studio import facts
 from misora.server.api.verbs import shown
@@ -78,8 +80,16 @@ async def delete_character(services: Services, request: Request, caller: Caller)
 async def character_content(services: Services, request: Request, caller: Caller) -> Response:
     """GET /misora/characters/{id}/content: the clip that shows it."""
     row = await run_in_threadpool(_character, services, request, caller)
-    headers = {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
-    return FileResponse(services.files.path(row["file"]), media_type="video/mp4", headers=headers)
+    name, store = row["id"], services.store
+    sent = Sent(
+        path=services.files.path(row["file"]),
+        kind="video/mp4",
+        tag=f'"{name}"',
+        disposition=f'inline; filename="{name}.mp4"',
+        missing=f"Character with id '{name}' not found.",
+        goes_on=lambda: keys.working(store, caller.key_id) and cast.get(store, name, caller.account_id) is not None,
+    )
+    return await sending.send(request, sent)
 
 
 def _character(services: Services, request: Request, caller: Caller) -> dict[str, Any]:

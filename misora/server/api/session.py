@@ -44,7 +44,7 @@ async def sign_in(services: Services, request: Request) -> Response:
     if not rate.allowed:
         message = f"Too many tries from this address; try again in {rate.wait:.0f} s."
         raise ApiError(429, message, kind="requests", code="rate_limit_exceeded", headers=rate.headers())
-    secret = check(await bodies.read(request), KEY)["key"].strip()
+    secret = check(await bodies.read(request, small=True), KEY)["key"].strip()
     caller = await run_in_threadpool(keys.check, services.store, secret)
     if caller is None:
         raise ApiError(401, "This is no working key of this server; ask its operator for one.", code="invalid_api_key")

@@ -230,7 +230,7 @@ async def report(services: Services, request: Request) -> Response:
         raise ApiError(
             429, "Too many reports from this address; wait a little.", kind="requests", code="rate_limit_exceeded", headers=rate.headers()
         )
-    given = check(await bodies.read(request), REPORT)
+    given = check(await bodies.read(request, small=True), REPORT)
     name = request.path_params["video_id"]
     job = await run_in_threadpool(publishing.published, services.store, name) if "\0" not in name else None
     if job is None:

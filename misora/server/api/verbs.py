@@ -221,7 +221,11 @@ def _keep_character(services: Services, caller: Caller, given: dict[str, Any]) -
 
 
 def _copy(services: Services, source_name: str, name: str) -> str:
-    with services.files.path(source_name).open("rb") as file:
+    try:
+        file = services.files.path(source_name).open("rb")
+    except OSError:  # deleted meanwhile
+        raise ApiError(404, "The video was deleted.", param="video") from None
+    with file:
         services.files.keep(name, file)
     return name
 

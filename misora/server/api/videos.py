@@ -231,9 +231,12 @@ def usable(job: Job, param: str | None = None) -> Job:
     return job
 
 
+HELD = ("waiting", "refused")  # what a person has to see first, or saw and refused
+
+
 def check_review(job: Job) -> None:
     """Raise ApiError where a person must see the job's files first: neither shown, nor worked into something that would show them."""
-    if job.review in ("waiting", "refused"):
+    if job.review in HELD:
         word = "awaits review by the operator" if job.review == "waiting" else "was refused in review"
         code = "awaiting_review" if job.review == "waiting" else "review_refused"
         raise ApiError(403, f"Video with id '{job.id}' {word}.", code=code)

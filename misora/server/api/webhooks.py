@@ -149,7 +149,7 @@ def _delete(services: Services, name: str) -> None:
 async def rotate(services: Services, request: Request, caller: Caller) -> Response:
     """POST /webhook_endpoints/{id}/rotate_secret."""
     row = await _owned(services, request, caller)
-    keep = check(await bodies.read(request), (KEEP_OLD,)).get(KEEP_OLD.name, False) if await request.body() else False
+    keep = check(await bodies.read(request, empty=True), (KEEP_OLD,)).get(KEEP_OLD.name, False)
     secret = _new_secret()
     values: dict[str, Any] = {"secret": services.secret.seal(secret), "old_secret": row["secret"] if keep else None}
     values["old_until"] = int(time.time()) + DAY if keep else None
