@@ -105,6 +105,12 @@ def test_a_stranger_sends_little_and_no_file(shop: Shop) -> None:
     assert ask(shop, "POST", path, b"reason=" + long.encode(), content_type="application/x-www-form-urlencoded")[0] == 400
 
 
+@pytest.mark.parametrize("text", ["\u200b\u200b", "\u202e \u2066", "\u3000", "\x7f\x01", "\ufeff"])
+def test_a_prompt_that_nobody_can_see_is_a_400(shop: Shop, text: str) -> None:
+    code, _, body = ask(shop, "POST", "/v1/videos", {"prompt": text})
+    assert code == 400 and json.loads(body)["error"]["code"] == "string_below_min_length"
+
+
 @pytest.mark.parametrize("limit", ["１", "1e3", "", "-1", "9" * 50, "1_0"])
 @pytest.mark.parametrize("path", ["videos", "files", "batches", "webhook_endpoints", "misora/videos"])
 def test_an_absurd_limit_is_a_400(shop: Shop, path: str, limit: str) -> None:

@@ -71,7 +71,7 @@ def plain_text(value: Any, param: str, least: float, most: float) -> str:
     if len(value) > most:
         message = f"Invalid '{param}': string too long. Expected at most {most:,} characters, got {len(value):,}."
         raise invalid(param, message, "string_above_max_length")
-    if len(value.strip()) < least:
+    if len(value.strip()) < least or (least and not any(letter.isprintable() and not letter.isspace() for letter in value)):
         raise invalid(
             param,
             f"Invalid '{param}': string too short. Expected at least {least:g} characters that can be seen.",
