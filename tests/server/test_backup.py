@@ -151,7 +151,7 @@ def test_a_restore_undoes_no_suspension_and_no_report(tmp_path: Path) -> None:
     assert keys.check(store, bad.secret) is None and keys.check(store, good.secret) is not None
     keys.change(store, "active", key_id=out.id)
     assert keys.check(store, out.secret) is None, "its account is still suspended"
-    assert [job.id for job in publishing.feed(store, limit=9)] == [freed]
+    assert [job.id for job in publishing.feed(store, limit=9)[0]] == [freed]
     assert {job.id for job in publishing.waiting(store, 9)} == {hidden, again} and jobs.get(store, late) is None
     assert [publishing.barred(store, letter * 64) for letter in "abcdef"] == [True, False, True, True, False, True]
     assert publishing.reasons(store, [hidden]) == {hidden: [f"about {hidden}"]}

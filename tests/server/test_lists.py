@@ -9,11 +9,13 @@ from typing import Any
 
 import openai
 import pytest
+from sqlalchemy import update
 
 from misora.server import upkeep
-from misora.server.queue import batches, uploads
+from misora.server.queue import batches, publishing, uploads
 from misora.server.store import places
-from misora.server.store.tables import endpoints
+from misora.server.store.database import Store
+from misora.server.store.tables import endpoints, videos
 from tests.server.shop import Shop, new_key, put
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
@@ -91,3 +93,19 @@ def test_an_expired_file_is_listed_no_more(shop: Shop) -> None:
     row = {"account_id": key.account_id, "created_at": 1, "name": "x", "purpose": "vision", "bytes": 1}
     uploads.add(shop.store, row | {"id": "file-late", "expires_at": 2})
     assert uploads.get(shop.store, "file-late", key.account_id) is None and uploads.listing(shop.store, key.account_id) == []
+
+
+def test_the_feed_shows_every_clip_once_also_those_of_one_second(store: Store) -> None:
+    key, seconds = new_key(store), [5, 5, 5, 5, 4, 3, 3, 2, 2]
+    for second in seconds:
+        job = put(store, key)
+        with store.write() as db:
+            db.execute(update(videos).where(videos.c.id == job.id).values(published_at=second, folder="x"))
+    for limit in range(1, 11):
+        seen: list[int] = []
+        before, more = None, True
+        while more:
+            page, more = publishing.feed(store, limit=limit, before=before)
+            before = page[-1].published_at
+            seen += [job.seq for job in page]
+        assert len(seen) == len(set(seen)) == len(seconds)

@@ -185,9 +185,8 @@ async def feed(services: Services, request: Request) -> Response:
             "before", "Give the published_at of the last video of the page before (featured_at where only featured ones are asked for)."
         )
     chosen = query.get("featured") == "true"
-    rows = await run_in_threadpool(publishing.feed, services.store, limit=21, before=int(text) if text else None, featured=chosen)
-    shown = [_public(job) for job in rows[:20]]
-    return JSONResponse(shape.page(shown, len(rows) > 20))
+    rows, more = await run_in_threadpool(publishing.feed, services.store, limit=20, before=int(text) if text else None, featured=chosen)
+    return JSONResponse(shape.page([_public(job) for job in rows], more))
 
 
 def _public(job: Job) -> dict[str, Any]:

@@ -62,14 +62,23 @@ def feature(store: Store, job: Job, actor: str, *, chosen: bool) -> None:
         note(db, actor, "featured" if chosen else "unfeatured", job.id, {})
 
 
-def feed(store: Store, *, limit: int, before: int | None = None, featured: bool = False) -> list[Job]:
-    """What everybody may see, newest first: published, not hidden, made with a key that was not revoked; or of that what was chosen."""
+def feed(store: Store, *, limit: int, before: int | None = None, featured: bool = False) -> tuple[list[Job], bool]:
+    """What everybody may see, newest first: published, not hidden, made with a key that was not revoked; or of that what was chosen.
+
+    A page of ``limit`` and whatever else is of its last second, since the next page begins before that; and whether there is one.
+    """
     when = videos.c.featured_at if featured else videos.c.published_at
     query = select(videos).join(keys, keys.c.id == videos.c.key_id).where(*SEEN, keys.c.state != "revoked", when.is_not(None))
     if before is not None:
         query = query.where(when < before)
+    query, more = query.order_by(when.desc(), videos.c.seq.desc()), False
     with store.read() as db:
-        return [Job.of(row) for row in db.execute(query.order_by(when.desc(), videos.c.seq.desc()).limit(limit)).mappings()]
+        rows = list(db.execute(query.limit(limit)).mappings())
+        if len(rows) == limit:
+            last = rows[-1][when.name]
+            rows = [row for row in rows if row[when.name] > last] + list(db.execute(query.where(when == last)).mappings())
+            more = db.execute(query.where(when < last).limit(1)).first() is not None
+    return [Job.of(row) for row in rows], more
 
 
 def published(store: Store, video_id: str) -> Job | None:
