@@ -64,8 +64,8 @@ def copy(folder: Path, name: str, count: int) -> None:
 
 
 def first_load(browser: Browser, url: str, loads: int) -> dict[str, float]:
-    """Bytes over the wire with an empty cache, and the milliseconds until the page answers: the middle of some loads."""
-    times, sizes = [], []
+    """Bytes and requests over the wire with an empty cache, and the milliseconds until the page answers: the middle of some loads."""
+    times, sizes, counts = [], [], []
     for _ in range(loads):
         context = browser.new_context()
         page = context.new_page()
@@ -75,8 +75,14 @@ def first_load(browser: Browser, url: str, loads: int) -> dict[str, float]:
         page.wait_for_selector("html[data-ready] main > *")
         times.append(page.evaluate("() => performance.getEntriesByName('ready')[0].startTime"))
         sizes.append(sum(each["responseBodySize"] + each["responseHeadersSize"] for each in got))
+        counts.append(len(got))
         context.close()
-    return {"kB": round(max(sizes) / 1000, 1), "ready_ms": round(statistics.median(times)), "ready_ms_best": round(min(times))}
+    return {
+        "kB": round(max(sizes) / 1000, 1),
+        "requests": max(counts),
+        "ready_ms": round(statistics.median(times)),
+        "ready_ms_best": round(min(times)),
+    }
 
 
 def library(browser: Browser, url: str, key: str) -> dict[str, Any]:
