@@ -57,7 +57,7 @@ function frame(current) {
   const other = Object.keys(NAMES).find((each) => each !== language);
   const dark = darkNow();
   fill(tools,
-    h("button", { type: "button", class: "button quiet language", lang: other, translate: "no", onclick: () => speak(other) }, icon("globe"), h("span", {}, NAMES[other])),
+    h("button", { type: "button", class: "button quiet language", lang: other, translate: "no", "aria-label": NAMES[other], onclick: () => speak(other) }, icon("globe"), h("span", {}, NAMES[other])),
     iconButton(dark ? "sun" : "moon", t(dark ? "theme.light" : "theme.dark"), () => paint(dark ? "light" : "dark"), { class: "icon-button theme" }),
     me.signed_in && iconButton("out", t("signout"), out, { class: "icon-button signout" }));
 }
