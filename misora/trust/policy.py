@@ -21,6 +21,7 @@ __all__ = ["Decision", "Policy", "PolicyConfig"]
 FailMode = Literal["block", "review", "unchecked"]
 SUBJECTS = ("prompt", "upload", "output")
 LONGEST = 32_000  # characters; more than any prompt that the API takes
+LETTERS = 4_000  # that take a busy machine as long as a start
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class PolicyConfig:
     classifier: str = ""
     classifier_seconds: float = 20.0
     classifier_fails: FailMode = "review"
-    rules_seconds: float = 2.0
+    rules_seconds: float = 2.0  # and as many again for every ``LETTERS`` of the text
 
 
 @functools.cache
@@ -86,7 +87,8 @@ class Policy:
         """Judge a prompt, a name, or any other text that shapes a video."""
         if len(text) > LONGEST:
             return Decision(verdict="block", category="length", rule="text.too-long", version=self.version)
-        made = [self._made("rules", lambda: self._by_rules(text), self.config.rules_seconds, "block")]
+        seconds = self.config.rules_seconds * (1 + len(text) / LETTERS)
+        made = [self._made("rules", lambda: self._by_rules(text), seconds, "block")]
         if made[0].verdict != "block" and self.endpoint:
             endpoint = self.endpoint
             made.append(self._made("endpoint", lambda: endpoint.check(text), self.config.endpoint_seconds, self.config.endpoint_fails))
