@@ -18,7 +18,6 @@ ACTIONS = {
     "resume": "let a suspended key work again",
     "retire": "end a key and let its jobs finish; make another for the same account first",
 }
-STATES = {"suspend": "suspended", "resume": "active", "retire": "retired", "revoke": "revoked"}
 
 
 def add_parser(verbs: Any) -> None:
@@ -70,8 +69,8 @@ def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
     if args.action == "revoke":
         ended = keys.revoke(store, key_id=args.id, cohort=args.group, actor="operator")
     else:
-        ended = keys.change(store, STATES[args.action], key_id=args.id, cohort=args.group, actor="operator")
-    remember_end(settings.data, STATES[args.action], ended)
+        ended = keys.change(store, keys.AFTER[args.action], key_id=args.id, cohort=args.group, actor="operator")
+    remember_end(settings.data, keys.AFTER[args.action], ended)
     if not ended:
         raise UsageError(f"No key that could be changed has the id or group {args.id or args.group!r}; see `misora keys list`.")
     print("\n".join(ended))

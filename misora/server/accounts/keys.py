@@ -26,6 +26,7 @@ SCOPES = ("generate", "publish", "admin")
 KEY = re.compile(r"misora-([0-9a-f]{12})-([0-9a-f]{64})-([0-9a-f]{8})")
 WORKING = select(keys.c.secret_hash, keys.c.account_id, accounts.c.plan, keys.c.scopes).join(accounts, accounts.c.id == keys.c.account_id)
 WORKING = WORKING.where(keys.c.id == bindparam("key"), keys.c.state == "active", accounts.c.state == "active")  # built once for all
+AFTER = {"suspend": "suspended", "resume": "active", "retire": "retired", "revoke": "revoked"}  # a key's state after what was done
 REVOKED = ("key_revoked", "The key that asked for this video was revoked.")
 
 

@@ -34,7 +34,6 @@ ENDING = (
     Field(name="key_id", kind="text", says="The key, or", least=1, most=40),
     Field(name="group", kind="text", says="every key of this group.", least=1, most=80),
 )
-STATES = {"suspend": "suspended", "resume": "active", "retire": "retired", "revoke": "revoked"}
 DECISION = (
     Field(name="decision", kind="choice", says="What was decided.", required=True, choices=("approved", "refused")),
     Field(name="reason", kind="text", says="Why; it stands in the audit log.", most=500),
@@ -78,8 +77,8 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
     if given["action"] == "revoke":
         ended = await run_in_threadpool(keys.revoke, services.store, **which)
     else:
-        ended = await run_in_threadpool(keys.change, services.store, STATES[given["action"]], **which)
-    await run_in_threadpool(remember_end, services.files.data, STATES[given["action"]], ended)
+        ended = await run_in_threadpool(keys.change, services.store, keys.AFTER[given["action"]], **which)
+    await run_in_threadpool(remember_end, services.files.data, keys.AFTER[given["action"]], ended)
     return JSONResponse({"changed": ended})
 
 
