@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from misora.train.card import Source
     from misora.world.scenes import Mix
 
-MIXES = ("core", "full", "still")
+MIXES = ("core", "full", "still", "story")
 MOST = 1_000_000  # clips of one command
 
 
@@ -28,7 +28,7 @@ def add_parser(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser("world", help="simulate clips with captions, to look at or to train on")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where they go; made if it is not there")
     parser.add_argument("--clips", type=int, metavar="N", help="how many (default: 16; with --minutes: as many as there is time for)")
-    parser.add_argument("--mix", choices=MIXES, default="core", help="which scenes: the common ones, all of them, or standing still")
+    parser.add_argument("--mix", choices=MIXES, default="core", help="which scenes: common, all, still, or event after event")
     parser.add_argument("--seconds", type=float, default=4.0, metavar="N", help="length; 0 for single frames (default: 4)")
     parser.add_argument("--size", default="176x96", metavar="WxH", help="even sides; with --latents multiples of 16 (default: 176x96)")
     parser.add_argument("--rate", type=float, default=12.0, metavar="N", help="frames per second, 1 to 120 (default: 12; shards have 12)")
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("Nothing can move in a single frame; give --mix still, or --seconds above 0.")
     if args.minutes is not None and not (args.latents and args.minutes > 0):
         raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
-    mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL}[args.mix]
+    mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL, "story": scenes.STORY}[args.mix]
     if args.kinds is not None or args.cut:
         mix = _patterned(args, mix)
     seeds, size = range(args.seed, args.seed + args.clips), _size(args.size, 16 if args.latents else 2)

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from misora.client.errors import UsageError
 from misora.data.shards import Record, Shard, cards_of
-from misora.words.tell import Language, tell
+from misora.words.tell import Language, tell, tell_again
+
+AGAIN = 0.35  # share of the cuts whose second shot is told as one of "the same things": what is not said is to be seen in the first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,9 @@ class Loader:
         seen = sorted(set(cards))
         texts = [tell(record.graph, card, rng, language).text for card in seen]
         untold = rng.random() < self.empty
+        if len(seen) > 1 and record.graph.cards[seen[-1]].cut and rng.random() < AGAIN:
+            texts[-1] = tell_again(record.graph, seen[-1], rng, language)
+            texts[0] = texts[-1] if rng.random() < 0.4 else ""  # a reference has no text of its own
         return [""] * len(seen) if untold else texts, [seen.index(card) for card in cards]
 
 

@@ -76,6 +76,7 @@ class Pretrainer:
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else weights.fast_dtype()
         self.working = copy.deepcopy(self.network).to(self.dtype), copy.deepcopy(self.truth).to(self.dtype)
         self.samples, self.flops = 0, 0.0
+        self.steady = False  # whether the running average began with weights worth keeping
         self.part = slice(dist.get_rank(), None, dist.get_world_size()) if dist.is_initialized() else slice(None)
         self.look_at: Callable[[Transformer], Look] = lambda network: Look()
         named = [*self.network.named_parameters(), *self.truth.named_parameters()]
@@ -92,9 +93,10 @@ class Pretrainer:
                 block.compile(dynamic=False)
 
     def begin_from(self, tensors: dict[str, Tensor]) -> None:
-        """Start from released weights instead of random ones (the optimiser starts afresh)."""
+        """Start from released weights instead of random ones (the optimiser starts afresh, the average is kept from the first step)."""
         self.network.load_state_dict(tensors)
         self.average.load_state_dict(tensors)
+        self.steady = True
         self._refresh()
 
     def step(self, number: int) -> dict[str, float]:
@@ -169,7 +171,7 @@ class Pretrainer:
                 group["lr"] = rate * share
             optimiser.step()
             optimiser.zero_grad()
-        keep = min(self.recipe.average, (number + 1) / (number + 11))
+        keep = self.recipe.average if self.steady else min(self.recipe.average, (number + 1) / (number + 11))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
         self._refresh()
@@ -193,6 +195,7 @@ class Pretrainer:
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "samples": self.samples,
             "flops": self.flops,
+            "steady": self.steady,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -201,7 +204,7 @@ class Pretrainer:
             getattr(self, name).load_state_dict(state[name])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.samples, self.flops = state["samples"], state["flops"]
+        self.samples, self.flops, self.steady = state["samples"], state["flops"], state.get("steady", False)
         self._refresh()
 
     def look(self) -> Look:

@@ -126,7 +126,7 @@ JOINS = (". ", ". ", ", ", "; ", " and ", ", and ")
 FUNCTION_WORDS = """
 a an the another that which it its this these those there is are be being been and or of in on at to from with while as by for
 into one ones we see you can seen show shows showing object objects thing things each both all row not no does do where who
-video clip scene picture image shot film colour color colored coloured then now up down over out again has have i want
+same once more before video clip scene picture image shot film colour color colored coloured then now up down over out again has have i want
 please make some very slowly only just style camera floor
 """
 IRREGULAR = {"be": ("is", "are", ""), "do": ("does", "do", ""), "fly": ("flies", "fly", "flying")}
@@ -343,6 +343,22 @@ def phrase(told: Told, rng: random.Random, terse: bool) -> str:
     for part in parts[1:]:
         text += rng.choice(JOINS) + part.rstrip(",")
     return finish(". ".join([text, *after]), rng)
+
+
+AGAIN = ("again", "once more", "as before", "")
+
+
+def again(told: Told, act: Act | None, rng: random.Random) -> str:
+    """A caption of what was shown before: it names no colour, so that who draws it must look there. ``act``: the only deed there is."""
+    speaker = Speaker(told, rng, terse=False)
+    things = "the same " + (speaker.nouns[told.things[0].shape] if len(told.things) == 1 else rng.choice(("things", "objects")))
+    parts = [f"{things} {rng.choice(AGAIN)}".strip()]
+    if act is not None and len(told.things) == 1:
+        parts = [f"{things} {speaker.deed(act, 0)}"]
+    elif act is not None:
+        parts.append(f"the {speaker.nouns[told.things[act.actor].shape]} {speaker.deed(act, 0)}")
+    scenery = ((told.floor, FLOORS), (told.light, LIGHTS), (told.camera, CAMERAS))
+    return finish(", ".join(parts + [rng.choice(table[word][0]) for word, table in scenery if word is not None]), rng)
 
 
 def finish(text: str, rng: random.Random) -> str:

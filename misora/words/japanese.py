@@ -140,7 +140,7 @@ FUNCTION_WORDS = """
 が は を に で へ と の も や から まで 、 。 「 」 ある あります いる います です だ する します している しています
 もう一つの もうひとつの その それ この そして また 床 壁 上 下 中 左 右 前 後ろ 時間 画風 して した され ている
 左から順に 右から順に 左から 右から 左右 順に どちらも 映像 動画 場面 カメラ 物体 物 もの
-色 形 こと ように ます ました ない 静止したまま 個の 個 つの つ
+同じ もう一度 映る 色 形 こと ように ます ました ない 静止したまま 個の 個 つの つ
 """
 
 
@@ -292,6 +292,21 @@ def phrase(told: Told, rng: random.Random, terse: bool) -> str:
     rng.shuffle(after)
     text = "".join(front) + _joined([speaker.clause(move) for move in moves], speaker.polite, rng)
     return "。".join([text, *after]) + rng.choice(("。", "。", "。", ""))
+
+
+AGAIN = ("をもう一度", "がもう一度", "がまた映る", "")
+
+
+def again(told: Told, act: Act | None, rng: random.Random) -> str:
+    """A caption of what was shown before: it names no colour, so that who draws it must look there. ``act``: the only deed there is."""
+    speaker = Speaker(told, rng, terse=False)
+    things = "同じ" + (speaker.nouns[told.things[0].shape] if len(told.things) == 1 else rng.choice(("もの", "物体")))
+    front = "".join(rng.choice(table[word][0]) for word, table in ((told.floor, FLOORS), (told.light, LIGHTS)) if word is not None)
+    if act is None:
+        return front + things + rng.choice(AGAIN) + rng.choice(("。", ""))
+    before, forms = speaker.deed(act)
+    actor = things if len(told.things) == 1 else f"{things}、{speaker.nouns[told.things[act.actor].shape]}"
+    return front + actor + "が" + before + forms[speaker.polite] + rng.choice(("。", ""))
 
 
 def _bare(told: Told, rng: random.Random) -> list[str]:

@@ -12,6 +12,7 @@ from misora.words.told import Told, choose
 
 Language = Literal["en", "ja"]
 PHRASE = {"en": english.phrase, "ja": japanese.phrase}
+AGAIN = {"en": english.again, "ja": japanese.again}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,3 +36,12 @@ def tell(graph: SceneGraph, card: int, rng: random.Random, language: Language, d
 def word(told: Told, rng: random.Random, language: Language, *, terse: bool = False) -> str:
     """A fresh wording of exactly these facts."""
     return PHRASE[language](told, rng, terse)
+
+
+def tell_again(graph: SceneGraph, card: int, rng: random.Random, language: Language) -> str:
+    """A caption for a later shot of a cast that was shown before: true, but it leaves the colours to be looked up there."""
+    told = choose(graph, card, rng, rng.random())
+    acts = [act for act in told.acts if act is not None and act.verb != "stay"]
+    shapes = [thing.shape for thing in told.things]
+    plain = len(acts) == 1 and acts[0].target is None and shapes.count(shapes[acts[0].actor]) == 1
+    return AGAIN[language](told, acts[0] if plain else None, rng)

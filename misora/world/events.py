@@ -85,7 +85,11 @@ def bounce(draft: Draft, act: Act, span: Span, rng: np.random.Generator) -> None
     part = draft.parts[act.actor]
     part.lift = _height(draft, part, rng)
     part.restitution = 0.78 + 0.09 * rng.random()
-    part.rolling = 0.01
+    if span.settles:  # a fall of so long and all the rebounds after it are over in time
+        drop, time = math.sqrt(2.0 * part.lift / GRAVITY), 0.9 * span.seconds
+        part.restitution = max(0.4, min(part.restitution, (time - drop) / (time + drop)))
+    else:
+        part.rolling = 0.01
     if part.shape in ("capsule", "egg"):
         part.yaw *= 0.3
 

@@ -25,7 +25,7 @@ SUITED = {  # the shapes on which a person can see the verb; any shape suits a v
 FLAT_TOPPED = ("cube", "cylinder")
 DIRECTED = ("roll", "slide", "throw", "collide", "topple", "pass_behind")
 LONE = ("throw", "collide", "stack", "pass_behind", "break")  # at most one of these in a card
-SETTLING = ("roll", "slide", "fall", "topple", "spin")  # can be over when the next card begins
+SETTLING = ("roll", "slide", "fall", "bounce", "topple", "spin")  # can be over when the next card begins
 GOING_ON = ("roll", "slide", "spin", "topple")  # can begin where a thing stands
 CLASHES = {  # colours too near to a floor's own to be told apart on it
     "wooden": ("brown", "orange", "yellow"),
@@ -102,6 +102,7 @@ FULL = Mix(
     related=0.6,
     depth=0.5,
 )
+STORY = dataclasses.replace(CORE, cards=(0.0, 0.8, 0.2))  # one take in which one thing happens after the other
 STILL = Mix(
     counts=(0.35, 0.40, 0.20, 0.03, 0.02),
     verbs=(("stay", 1.0),),

@@ -49,6 +49,18 @@ def weights(pretrainer: Pretrainer) -> dict[str, torch.Tensor]:
     return {**pretrainer.network.state_dict(), **{f"average.{k}": v for k, v in pretrainer.average.state_dict().items()}}
 
 
+def test_released_weights_are_not_forgotten_at_once(shards: Path, tmp_path: Path) -> None:
+    other = learner(shards)
+    released = {name: tensor + 0.01 for name, tensor in other.network.state_dict().items()}
+    other.begin_from(released)
+    train(other, tmp_path / "a", Budget(steps=2), quiet=True)
+    resumed = learner(shards)
+    train(resumed, tmp_path / "a", Budget(steps=3), quiet=True)
+    for name, tensor in resumed.average.state_dict().items():
+        moved = (resumed.network.state_dict()[name] - released[name]).norm()
+        assert (tensor - released[name]).norm() <= 0.15 * moved + 1e-6  # three steps with an average of .95
+
+
 def test_a_resumed_run_equals_an_unbroken_one(shards: Path, tmp_path: Path) -> None:
     unbroken = learner(shards)
     train(unbroken, tmp_path / "a", Budget(steps=6), quiet=True)

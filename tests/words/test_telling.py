@@ -11,7 +11,8 @@ import pytest
 from misora.words import graph as g
 from misora.words.known import fold, lexicon, unknown_words
 from misora.words.labels import CLASSES, labels
-from misora.words.tell import Telling, tell, word
+from misora.words.read import read
+from misora.words.tell import Telling, tell, tell_again, word
 from misora.words.told import Told, everything, mirrored
 
 SEEDS = range(150)
@@ -174,3 +175,12 @@ def test_unknown_words_are_named_with_their_neighbours() -> None:
     assert "ライオン" in dict(unknown_words("ライオンが赤いボールを見る"))
     assert unknown_words("Ｔｗｏ red balls (on a wooden floor)!") == []
     assert unknown_words("") == unknown_words("123 ... 。") == []
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_what_is_told_again_names_no_colour_and_only_known_words(language: str) -> None:
+    for seed in SEEDS:
+        graph = draw_graph(random.Random(seed))
+        text = tell_again(graph, 0, random.Random(seed), language)  # type: ignore[arg-type]
+        assert not unknown_words(text), text
+        assert read(text) is None, text

@@ -70,6 +70,15 @@ def test_a_mirrored_sentence_is_not_true_of_the_clip() -> None:
     assert len(false_claims(lie, 12.0, 11 / 6)) == 2
 
 
+def test_what_has_bounced_can_roll_afterwards() -> None:
+    bounce, roll = Act(verb="bounce", actor=0), Act(verb="roll", actor=0, direction="left")
+    cards = (Card(start=0.0, end=2.0, acts=(bounce,)), Card(start=2.0, end=4.0, acts=(roll,)))
+    for seed in range(4):
+        _, truth = make_shot(dataclasses.replace(scene(bounce, BALL), cards=cards), seed, Picture(seconds=4.0))
+        height = truth.positions[:, 0, 2]
+        assert np.ptp(height[24:]) < 0.02 < np.ptp(height[:20])  # at rest on the floor before it rolls
+
+
 def test_a_bounce_that_is_cut_off_before_the_floor_is_not_one() -> None:
     _, truth = make_shot(scene(Act(verb="bounce", actor=0), BALL), 0, Picture(seconds=2.0))
     begun = dataclasses.replace(truth, **{name: getattr(truth, name)[:3] for name in ("positions", "orientations", "camera")})

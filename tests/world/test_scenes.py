@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from misora.words import graph as words
-from misora.world.scenes import CORE, FLAT_TOPPED, FULL, STILL, SUITED, Mix, sample_graph
+from misora.world.scenes import CORE, FLAT_TOPPED, FULL, STILL, STORY, SUITED, Mix, sample_graph
 
-MIXES = {"core": CORE, "full": FULL, "still": STILL}
+MIXES = {"core": CORE, "full": FULL, "still": STILL, "story": STORY}
 
 
 def graphs(mix: Mix, number: int = 150, seconds: float = 4.0, held_out: bool = False) -> list[words.SceneGraph]:
@@ -48,6 +48,13 @@ def test_the_full_mix_teaches_cards_and_every_verb() -> None:
     assert {act.verb for graph in drawn for card in graph.cards for act in card.acts} == set(words.VERBS)
     assert {relation.kind for graph in drawn for relation in graph.relations} == set(words.RELATIONS)
     assert {len(graph.things) for graph in drawn} == {1, 2, 3, 4, 5}
+
+
+def test_a_story_is_one_take_of_several_events() -> None:
+    drawn = graphs(STORY, 300)
+    assert all(len(graph.cards) in (2, 3) and not any(card.cut for card in graph.cards) for graph in drawn)
+    verbs = {tuple(act.verb for act in card.acts) for graph in drawn for card in graph.cards}
+    assert {("bounce",), ("roll",), ("slide",), ("topple",)} <= verbs
 
 
 def test_both_sides_are_drawn_alike() -> None:
