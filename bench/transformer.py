@@ -24,6 +24,7 @@ from misora.data.loader import Batch, Loader
 from misora.model.sizes import SIZES
 from misora.model.text import TextConfig, TextEncoder
 from misora.train.pretrain import Pretrainer, PretrainRecipe, flops
+from misora.train.runs import take_cores
 
 HEIGHT, WIDTH = 12, 22  # latents of a native frame: 66 tokens
 SAMPLES = {66: 192, 330: 48, 858: 16}  # in a batch, by tokens
@@ -54,8 +55,8 @@ class RandomLatents(Loader):
 
 def measure(rank: int, options: argparse.Namespace) -> None:
     """All sizes and token counts in one of the processes; the first prints."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // options.processes))
     if options.processes > 1:
+        take_cores(rank, options.processes)
         dist.init_process_group("gloo", init_method=f"file://{options.meet}", rank=rank, world_size=options.processes)
     for size, tokens in itertools.product(options.sizes, options.tokens):
         recipe = PretrainRecipe(config=SIZES[size], servings=(), compiled=not options.eager)

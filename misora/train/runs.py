@@ -179,9 +179,20 @@ def _together(job: Callable[[Path, Wish], str], folder: Path, wish: Wish) -> str
 
 
 def _one_of_several(rank: int, job: Callable[[Path, Wish], str], folder: Path, wish: Wish, meet: str) -> None:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // wish.processes))
+    take_cores(rank, wish.processes)
     dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=wish.processes)
     job(folder, wish)
+
+
+def take_cores(rank: int, processes: int) -> None:
+    """Bind this one of several processes to its share of the cores, and give it as many threads.
+
+    Unbound, two that must wait for each other end up on one core where other programs run (measured: LOG.md).
+    """
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[rank::processes] or cores)
 
 
 def recipe_of(wish: Wish) -> PretrainRecipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 from pathlib import Path
 
@@ -121,3 +122,18 @@ def test_cuts_references_masks_and_cards_are_learned_from(tmp_path: Path) -> Non
     pretrainer = Pretrainer(tiny(), Loader(tmp_path, [serving], seed=0), text)
     losses = [pretrainer.step(number)["loss"] for number in range(12)]
     assert all(0 < loss < 10 for loss in losses)
+
+
+if hasattr(os, "sched_setaffinity"):  # Linux
+
+    def test_processes_that_train_together_have_cores_of_their_own() -> None:
+        before, threads, found = os.sched_getaffinity(0), torch.get_num_threads(), []
+        try:
+            for rank in range(len(before)):
+                os.sched_setaffinity(0, before)
+                runs.take_cores(rank, len(before))
+                found.append(os.sched_getaffinity(0))
+        finally:
+            os.sched_setaffinity(0, before)
+            torch.set_num_threads(threads)
+        assert all(len(cores) == 1 for cores in found) and set().union(*found) == before
