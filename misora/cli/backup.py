@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from misora.cli import serving
+
+POSTGRES = "This holds the files, not the PostgreSQL: a whole backup is `pg_dump -Fc -f DUMP URL`, and then this."
 
 
 def add_parser(verbs: Any) -> None:
@@ -24,14 +27,17 @@ def add_parser(verbs: Any) -> None:
 def run_backup(args: argparse.Namespace) -> None:
     """Write the backup. Raises MisoraError."""
     settings = serving.settings_from(args)
-    from misora.server.backup import backup
+    from misora.server.backup import backup, sqlite_file
 
     print(backup(settings, args.file))
+    if sqlite_file(settings) is None:
+        print(POSTGRES, file=sys.stderr)
 
 
 def run_restore(args: argparse.Namespace) -> None:
-    """Restore, and say how much was deleted or revoked again. Raises MisoraError."""
+    """Restore, and say how much was done again. Raises MisoraError."""
     settings = serving.settings_from(args)
     from misora.server.backup import restore
 
-    print(f"Restored; {restore(settings, args.file)} deletions, revocations, suspensions and reports were done again.")
+    again = restore(settings, args.file)
+    print(f"Restored; {again} deletions, revocations, suspensions, reports, changes of plan and new secrets were done again.")

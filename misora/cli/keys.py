@@ -61,16 +61,15 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:
+    from misora.server import journal
     from misora.server.accounts import keys
-    from misora.server.journal import remember_end
 
     if (args.id is None) == (args.group is None):
         raise UsageError("Name one key by its id, or a --group; `misora keys list` shows them.")
-    if args.action == "revoke":
-        ended = keys.revoke(store, key_id=args.id, cohort=args.group, actor="operator")
-    else:
-        ended = keys.change(store, keys.AFTER[args.action], key_id=args.id, cohort=args.group, actor="operator")
-    remember_end(settings.data, keys.AFTER[args.action], ended)
+    which: dict[str, Any] = {"key_id": args.id, "cohort": args.group, "actor": "operator"}
+    state = keys.AFTER[args.action]
+    end = (lambda: keys.revoke(store, **which)) if state == "revoked" else (lambda: keys.change(store, state, **which))
+    ended = journal.in_turn(settings.data, end, lambda names: journal.ended(state, names))
     if not ended:
         raise UsageError(f"No key that could be changed has the id or group {args.id or args.group!r}; see `misora keys list`.")
     print("\n".join(ended))

@@ -11,32 +11,44 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from misora.client.errors import UsageError
 from misora.server import journal
 from misora.server.files import in_use
 from misora.server.settings import Settings
 from misora.server.store import migrate
-from misora.server.store.database import Store
+from misora.server.store.database import Store, address
 
-DATABASE = "misora.sqlite"
-KEPT = ("videos", "characters", "files", "signing", "server.secret")
+DATABASE, SECRET = "misora.sqlite", "server.secret"
+KEPT = ("videos", "characters", "files", "signing", SECRET)
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """The file that is the server's database; None where that is a PostgreSQL. Raises UsageError."""
+    if settings.db is None:
+        return settings.data / DATABASE
+    url = address(settings.db)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def backup(settings: Settings, target: Path) -> Path:
-    """Everything of the server as one archive, also while it runs; it appears whole or not at all. Raises UsageError."""
-    if settings.db:
-        raise UsageError("A PostgreSQL is backed up with pg_dump; copy the --data folder beside it.")
-    if not (settings.data / DATABASE).is_file():
+    """Everything of the server as one archive, also while it runs; it appears whole or not at all. Raises UsageError.
+
+    A PostgreSQL is not in it: ``pg_dump`` has to be done before, so that every file that the dump names is there or was deleted since.
+    """
+    file = sqlite_file(settings)
+    if not (settings.data / SECRET if file is None else file).is_file():
         raise UsageError(f"There is no server's database in {settings.data}; give its folder with --data.")
     if target.exists():
         raise UsageError(f"{target} exists; give another name.")
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as folder:
         copy, whole = Path(folder) / DATABASE, Path(folder) / "whole.tar"
-        migrate.copy(settings.data / DATABASE, copy)
+        if file is not None:
+            migrate.copy(file, copy)
         with tarfile.open(whole, "w") as archive:  # the database first: a file that it names is there, or was deleted since
-            archive.add(copy, DATABASE)
+            if file is not None:
+                archive.add(copy, DATABASE)
             for name in KEPT:
                 if (settings.data / name).exists():
                     archive.add(settings.data / name, name, filter=_finished)
@@ -60,24 +72,40 @@ def _unpack(archive: tarfile.TarFile, folder: str) -> None:
 
 
 def restore(settings: Settings, source: Path) -> int:
-    """Bring a backup back, then do again what the journal tells; how many deeds. The server must not run. Raises UsageError."""
-    if settings.db or not source.is_file():
-        raise UsageError(f"{source} is no backup that can be restored here; give the file that `misora backup` wrote.")
+    """Bring a backup back, then do again what the journal tells; how many deeds. The server must not run. Raises UsageError.
+
+    A PostgreSQL has to be brought back before, with ``pg_restore``; it is then brought up to date like any other.
+    """
+    if not source.is_file():
+        raise UsageError(f"{source} is no backup; give the file that `misora backup` wrote.")
+    file = sqlite_file(settings)
     with tempfile.TemporaryDirectory(dir=settings.data.absolute().parent, prefix=".restore-") as folder:
         try:
             with tarfile.open(source) as archive:
                 _unpack(archive, folder)
         except (tarfile.TarError, OSError):
             raise UsageError(f"{source} is damaged; restore another backup.") from None
-        if not (Path(folder) / DATABASE).exists():
-            raise UsageError(f"{source} holds no database; give the file that `misora backup` wrote.")
+        _check(source, Path(folder), file)
         with in_use(settings.data, alone=True):
-            return _bring_back(settings, Path(folder))
+            return _bring_back(settings, Path(folder), file)
 
 
-def _bring_back(settings: Settings, folder: Path) -> int:
-    _last_words(settings)
-    _swap(settings.data, folder)
+def _check(source: Path, folder: Path, file: Path | None) -> None:
+    """Raise UsageError unless what was unpacked is a backup of this kind of server."""
+    if not (folder / DATABASE).exists() and not (folder / SECRET).exists():
+        raise UsageError(f"{source} holds no database; give the file that `misora backup` wrote.")
+    if (folder / DATABASE).exists() and file is None:
+        raise UsageError(f"{source} holds an SQLite database, which cannot become a PostgreSQL; leave out --db.")
+    if not (folder / DATABASE).exists() and file is not None:
+        raise UsageError(f"{source} holds no database: its server had a PostgreSQL. Bring that back with pg_restore, then give its --db.")
+
+
+def _bring_back(settings: Settings, folder: Path, file: Path | None) -> int:
+    if file is None:
+        _check_postgres(settings)
+    else:
+        _last_words(settings, file)
+    _swap(settings.data, folder, file)
     store = Store(settings.database())
     try:
         migrate.upgrade(store, backups=settings.data / "backups")
@@ -86,22 +114,41 @@ def _bring_back(settings: Settings, folder: Path) -> int:
         store.close()
 
 
-def _last_words(settings: Settings) -> None:
+def _check_postgres(settings: Settings) -> None:
+    """Raise UsageError unless the database was brought back already: nothing is changed before that is known."""
+    with contextlib.closing(Store(settings.database())) as store:
+        try:
+            schema = migrate.revision(store)
+        except DBAPIError as error:
+            why = str(error.orig).strip().partition("\n")[0][:200]
+            raise UsageError(f"The PostgreSQL cannot be asked ({why}); check --db.") from None
+    if schema is None:
+        raise UsageError("The PostgreSQL is empty; bring its dump back first: pg_restore --clean --if-exists -d URL DUMP")
+
+
+def _last_words(settings: Settings, file: Path) -> None:
     """What the database that is about to go still knows of deletions; a damaged one knows nothing, and that is why there is a journal."""
-    if (settings.data / DATABASE).exists():
+    if file.exists():
         store = Store(settings.database())
         with contextlib.suppress(SQLAlchemyError):
             journal.note_gone(store, settings.data)
         store.close()
 
 
-def _swap(data: Path, folder: Path) -> None:
+def _swap(data: Path, folder: Path, file: Path | None) -> None:
     """What was there is put aside, not overwritten."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = data / "backups" / f"before-restore-{time.strftime('%Y%m%d-%H%M%S')}"
     aside.mkdir(parents=True)
-    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *KEPT):
-        if (data / name).exists():
-            shutil.move(data / name, aside / name)
-        if (folder / name).exists():
-            shutil.move(folder / name, data / name)
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        if file is not None:
+            _move(file.with_name(name.replace(DATABASE, file.name)), folder / name, aside / name)
+    for name in KEPT:
+        _move(data / name, folder / name, aside / name)
+
+
+def _move(here: Path, new: Path, aside: Path) -> None:
+    if here.exists():
+        shutil.move(here, aside)
+    if new.exists():
+        shutil.move(new, here)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -14,8 +17,10 @@ from sqlalchemy import select
 from misora.client.errors import UsageError
 from misora.server import backup, journal, upkeep
 from misora.server.accounts import keys
+from misora.server.accounts.plans import Plan, Plans
 from misora.server.files import Files, in_use
 from misora.server.queue import cast, jobs, lease, publishing
+from misora.server.secret import Secret
 from misora.server.serve import open_store
 from misora.server.settings import Settings
 from misora.server.store import migrate
@@ -62,10 +67,25 @@ def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data")
     open_store(settings).close()
     (tmp_path / "x").write_bytes(b"no archive")
-    for name in ("x", "none"):
+    (settings.data / "server.secret").write_bytes(bytes(32))
+    elsewhere = dataclasses.replace(settings, db="postgresql://nobody@127.0.0.1:1/none")
+    backup.backup(settings, tmp_path / "whole.tar")
+    backup.backup(elsewhere, tmp_path / "files.tar")
+    for name, meant in (("x", settings), ("none", settings), ("files.tar", settings), ("whole.tar", elsewhere), ("files.tar", elsewhere)):
         with pytest.raises(UsageError):
-            backup.restore(settings, tmp_path / name)
-    assert (settings.data / "misora.sqlite").exists()
+            backup.restore(meant, tmp_path / name)
+    assert (settings.data / "misora.sqlite").exists() and not (settings.data / "backups").exists()
+
+
+def test_a_database_that_lies_elsewhere_comes_back_to_its_place(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", db=f"sqlite:///{tmp_path / 'else.db'}")
+    with contextlib.closing(open_store(settings)) as store:
+        key = new_key(store)
+    archive = backup.backup(settings, tmp_path / "b.tar")
+    (tmp_path / "else.db").write_bytes(b"lost")
+    assert backup.restore(settings, archive) == 0 and not (settings.data / "misora.sqlite").exists()
+    with contextlib.closing(Store(settings.database())) as store:
+        assert keys.check(store, key.secret) is not None
 
 
 def test_the_previous_schema_with_a_waiting_job_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -161,6 +181,66 @@ def test_a_restore_undoes_no_suspension_and_no_report(tmp_path: Path) -> None:
     journal.note_gone(store, settings.data)
     assert journal.read(settings.data) == written
     store.close()
+
+
+def test_a_restore_brings_back_no_old_plan_and_no_old_secret(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    settings.data.mkdir()
+    with Shop(settings.data, plans=Plans({"free": Plan(priority=-1), "paid": Plan(priority=1)})) as shop:
+        operator = Operator(shop)
+        down, both, same, late = (new_key(shop.store, name, plan="paid") for name in ("down", "both", "same", "late"))
+        hook: dict[str, object] = {"name": "x", "url": "https://1.1.1.1/", "event_types": ["video.completed"]}
+        once, twice, kept, gone = (operator.ask("/webhook_endpoints", hook) for _ in range(4))
+        operator.ask(f"/misora/accounts/{both.account_id}", {"plan": "free", "state": "suspended"})
+        archive = backup.backup(settings, tmp_path / "b.tar")
+        for account, plan in ((down, "default"), (down, "free"), (both, "default"), (late, "free"), (late, "paid")):
+            operator.ask(f"/misora/accounts/{account.account_id}", {"plan": plan})
+        rotate = lambda each, keep=False: operator.ask(
+            f"/webhook_endpoints/{each['id']}/rotate_secret", {"keep_old_secret_active_for_24_hours": keep}
+        )["signing_secret"]
+        made = [rotate(once), rotate(twice), rotate(twice, True), rotate(gone)]
+        operator.ask(f"/webhook_endpoints/{gone['id']}", method="DELETE")
+    written = (settings.data / journal.GONE).read_text()
+    for secret in (*made, once["signing_secret"]):
+        assert secret not in written and secret.removeprefix("whsec_") not in written
+    assert (settings.data / journal.GONE).stat().st_mode & 0o777 == 0o600
+    journal.remember(settings.data, [{"rotated": kept["id"], "secret": Secret(tmp_path).seal("x"), "old_secret": None, "old_until": None}])
+    assert backup.restore(settings, archive) == 5, "two plans, two secrets, one endpoint deleted"
+    store, sealer = Store(settings.database()), Secret(settings.data)
+    assert {row["name"]: row["plan"] for row in keys.listing(store)} == {
+        "operator": "default",
+        "tester": "default",
+        "down": "free",
+        "both": "default",
+        "same": "paid",
+        "late": "paid",
+    }
+    assert keys.check(store, both.secret) is None and keys.check(store, same.secret) is not None, "another plan lifts no suspension"
+    with store.read() as db:
+        rows = {row["id"]: row for row in db.execute(select(endpoints)).mappings()}
+    assert set(rows) == {each["id"] for each in (once, twice, kept)}
+    opened = [
+        [sealer.open(secret) for secret in (row["secret"], row["old_secret"]) if secret]
+        for row in map(rows.get, (once["id"], twice["id"], kept["id"]))
+    ]
+    assert opened == [[made[0]], [made[2], made[1]], [kept["signing_secret"]]], "what another server sealed is left alone"
+    assert rows[twice["id"]]["old_until"] > time.time() and journal.replay(store, settings.data) == 0
+    store.close()
+
+
+def test_the_journal_has_the_order_of_the_deeds(store: Store, tmp_path: Path) -> None:
+    key = new_key(store)
+
+    def change(plan: str) -> None:
+        deed = lambda: keys.change_account(store, key.account_id, {"plan": plan}, "x")
+        journal.in_turn(tmp_path, deed, lambda row: journal.account_changed(key.account_id, row, {"plan": plan}))
+
+    threads = [threading.Thread(target=change, args=(f"p{number}",)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert keys.listing(store)[0]["plan"] == journal.read(tmp_path)[-1]["plan"] and len(journal.read(tmp_path)) == 12
 
 
 def test_what_was_not_written_down_is_found_by_upkeep(store: Store, tmp_path: Path) -> None:

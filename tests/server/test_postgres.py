@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from bench.postgres import postgres
+from bench.postgres import postgres, programs
+from misora.client.errors import UsageError
+from misora.server import backup, journal
 from misora.server.accounts import keys
+from misora.server.files import Files
 from misora.server.queue import jobs, library
 from misora.server.queue.jobs import Allowance, Once, Order, RefusedOrderError
+from misora.server.secret import Secret
+from misora.server.settings import Settings
 from misora.server.store import migrate
 from misora.server.store.database import Store
 from misora.server.store.tables import metadata
@@ -104,6 +111,36 @@ def test_one_idempotency_key_at_the_same_moment_is_one_job(store: Store) -> None
     key, once = new_key(store), Once(key="k", body_hash="h")
     made = together(6, lambda number: jobs.add(store, Order(account_id=key.account_id, key_id=key.id, prompt="x"), once=once).id)
     assert len(set(made)) == 1
+
+
+def test_a_dump_and_a_backup_come_back_without_what_is_gone(address: str, store: Store, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", db=address)
+    with pytest.raises(UsageError, match="no server's database"):
+        backup.backup(settings, tmp_path / "b.tar")
+    mine, leaked = new_key(store), new_key(store, "leaked")
+    kept, gone = (put(store, mine).id for _ in range(2))
+    film, lost = (Files(settings.data).folder(name) for name in (kept, gone))
+    for folder in (film, lost):
+        folder.mkdir(parents=True)
+    Secret(settings.data)
+    program = lambda name, *more: subprocess.run([str(programs() / name), *more, str(tmp_path / "dump")], check=True)
+    program("pg_dump", "-Fc", "-d", address, "-f")
+    archive = backup.backup(settings, tmp_path / "b.tar")
+    journal.in_turn(settings.data, lambda: keys.revoke(store, key_id=leaked.id), lambda names: journal.ended("revoked", names))
+    jobs.delete(store, gone, mine.account_id)
+    journal.remember(settings.data, [{"video": gone}])
+    with store.write() as db:
+        db.execute(text("DROP SCHEMA public CASCADE"))
+        db.execute(text("CREATE SCHEMA public"))
+    with pytest.raises(UsageError, match="pg_restore --clean"):
+        backup.restore(settings, archive)
+    program("pg_restore", "--clean", "--if-exists", "-d", address)
+    assert keys.check(store, leaked.secret) is not None and film.is_dir(), "nothing was changed"
+    with pytest.raises(UsageError, match="give its --db"):
+        backup.restore(Settings(data=settings.data), archive)
+    assert backup.restore(settings, archive) == 2
+    assert keys.check(store, leaked.secret) is None and jobs.get(store, kept) is not None and jobs.get(store, gone) is None
+    assert film.is_dir() and not lost.exists()
 
 
 def test_the_library_is_searched_without_regard_to_case(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from typing import Any
 
@@ -11,13 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from misora.server import journal
 from misora.server.accounts import keys, ledger
 from misora.server.accounts.keys import SCOPES, Caller
 from misora.server.api import bodies, shape
 from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import PROMPT, Field, check, query_integer
 from misora.server.api.services import Services
-from misora.server.journal import remember, remember_end
 from misora.server.queue import jobs, publishing
 from misora.server.store.tables import accounts, audit, videos, workers
 from misora.server.store.tables import ledger as entries
@@ -74,11 +75,9 @@ async def end_keys(services: Services, request: Request, caller: Caller) -> Resp
     if ("key_id" in given) == ("group" in given):
         raise invalid("key_id", "Give either 'key_id' or 'group'.")
     which: dict[str, Any] = {"key_id": given.get("key_id"), "cohort": given.get("group"), "actor": caller.key_id}
-    if given["action"] == "revoke":
-        ended = await run_in_threadpool(keys.revoke, services.store, **which)
-    else:
-        ended = await run_in_threadpool(keys.change, services.store, keys.AFTER[given["action"]], **which)
-    await run_in_threadpool(remember_end, services.files.data, keys.AFTER[given["action"]], ended)
+    state = keys.AFTER[given["action"]]
+    end = functools.partial(keys.revoke, services.store) if state == "revoked" else functools.partial(keys.change, services.store, state)
+    ended = await run_in_threadpool(journal.in_turn, services.files.data, lambda: end(**which), lambda names: journal.ended(state, names))
     return JSONResponse({"changed": ended})
 
 
@@ -95,9 +94,9 @@ async def decide(services: Services, request: Request, caller: Caller) -> Respon
     given = check(await bodies.read(request), DECISION)
     decision, reason = given["decision"], given.get("reason", "")
     name = request.path_params["video_id"]
-    if "\0" in name or not await run_in_threadpool(publishing.decide, services.store, name, decision, caller.key_id, reason):
+    deed = lambda: "\0" not in name and publishing.decide(services.store, name, decision, caller.key_id, reason)
+    if not await run_in_threadpool(journal.in_turn, services.files.data, deed, lambda done: [{decision: name}] if done else []):
         raise no_video(name)
-    await run_in_threadpool(remember, services.files.data, [{decision: name}])
     return JSONResponse({"id": name, "review": decision})
 
 
@@ -120,11 +119,10 @@ async def change_account(services: Services, request: Request, caller: Caller) -
         raise invalid("plan", "Give a 'plan' or a 'state'.", "missing_required_parameter")
     if given.get("plan", "default") not in services.plans:
         raise invalid("plan", f"There is no plan '{given['plan']}' on this server.")
-    row = await run_in_threadpool(keys.change_account, services.store, name, given, caller.key_id) if "\0" not in name else None
+    deed = lambda: keys.change_account(services.store, name, given, caller.key_id) if "\0" not in name else None
+    row = await run_in_threadpool(journal.in_turn, services.files.data, deed, lambda row: journal.account_changed(name, row, given))
     if row is None:
         raise ApiError(404, f"Account with id '{name[:100]}' not found.", param="account_id")
-    if "state" in given:
-        await run_in_threadpool(remember, services.files.data, [{"account": name, "state": given["state"]}])
     return JSONResponse(row)
 
 

@@ -20,7 +20,7 @@ from misora.server.api.errors import ApiError, invalid, no_video
 from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
 from misora.server.api.videos import owned
-from misora.server.journal import remember
+from misora.server.journal import in_turn
 from misora.server.queue import jobs, publishing
 from misora.server.queue.job import RUNNING, Job
 from misora.server.queue.library import parents_of
@@ -165,8 +165,8 @@ async def unpublish(services: Services, request: Request, caller: Caller) -> Res
 
 
 def _show(services: Services, job: Job, caller: Caller, *, shown: bool) -> None:
-    publishing.publish(services.store, job, caller.key_id, shown=shown)
-    remember(services.files.data, [{"published" if shown else "unpublished": job.id}])
+    deed = lambda: publishing.publish(services.store, job, caller.key_id, shown=shown)
+    in_turn(services.files.data, deed, lambda done: [{"published" if shown else "unpublished": job.id}])
 
 
 async def _again(services: Services, job: Job) -> Response:
@@ -240,5 +240,5 @@ async def report(services: Services, request: Request) -> Response:
 
 def _hide(services: Services, job: Job, reason: str) -> None:
     digest = job.facts.get("sha256")
-    at = publishing.report(services.store, job.id, digest, reason)
-    remember(services.files.data, [{"reported": job.id, "sha256": digest, "reason": reason, "at": at}])
+    deed = lambda: publishing.report(services.store, job.id, digest, reason)
+    in_turn(services.files.data, deed, lambda at: [{"reported": job.id, "sha256": digest, "reason": reason, "at": at}])

@@ -21,7 +21,7 @@ from misora.server.api.errors import ApiError, invalid
 from misora.server.api.fields import Field, check, plain_text, query_integer
 from misora.server.api.services import Services
 from misora.server.fetch import FetchError, leads_inside
-from misora.server.journal import remember
+from misora.server.journal import in_turn, remember, rotated
 from misora.server.queue.hooks import EVENTS, body
 from misora.server.queue.job import new_id
 from misora.server.store import places
@@ -153,7 +153,8 @@ async def rotate(services: Services, request: Request, caller: Caller) -> Respon
     secret = _new_secret()
     values: dict[str, Any] = {"secret": services.secret.seal(secret), "old_secret": row["secret"] if keep else None}
     values["old_until"] = int(time.time()) + DAY if keep else None
-    changed = await run_in_threadpool(_change, services, row, values)
+    deed = lambda: _change(services, row, values)
+    changed = await run_in_threadpool(in_turn, services.files.data, deed, lambda done: rotated(row["id"], values))
     return JSONResponse(_shown(changed) | {"signing_secret": secret})
 
 
