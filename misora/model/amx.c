@@ -38,7 +38,7 @@ static void share(Team team, int threads, void (*piece)(void *, long), void *wha
 /* --- norms --- */
 
 typedef struct {
-    const half *x, *y; half *sum, *out; const float *gate, *gain, *shift; const int64_t *index;
+    const float *x; const half *y; float *sum; half *out; const float *gate, *gain, *shift; const int64_t *index;
     long rows, width, each, gates, stride; int plus;
 } Norm;
 
@@ -51,11 +51,11 @@ static void norm_rows(void *given, long piece) {
         const float *gate = n->gate ? n->gate + row_of * n->gates : 0;
         __m512 all = _mm512_setzero_ps(), squares = all;
         for (long j = 0; j < d; j += 16) {
-            __m512 v = up(n->x + i * d + j);
+            __m512 v = _mm512_loadu_ps(n->x + i * d + j);
             if (n->y) {
                 __m512 more = up(n->y + i * d + j);
                 v = gate ? _mm512_fmadd_ps(more, _mm512_loadu_ps(gate + j), v) : _mm512_add_ps(v, more);
-                down(n->sum + i * d + j, v);
+                _mm512_storeu_ps(n->sum + i * d + j, v);
             }
             _mm512_store_ps(row + j, v);
             all = _mm512_add_ps(all, v);
@@ -79,7 +79,7 @@ static void norm_rows(void *given, long piece) {
 
 /* sum = x + y gate; out = norm(sum) (plus + gain) + shift. Without y the norm is of x; without out only the sum is made. Token i
    has row index[i], or i / each, of gate (a row every so many gates), of gain and of shift (every stride numbers). */
-void misora_norm(Team team, int threads, const half *x, const half *y, half *sum, half *out, const float *gate, const float *gain,
+void misora_norm(Team team, int threads, const float *x, const half *y, float *sum, half *out, const float *gate, const float *gain,
                  const float *shift, const int64_t *index, long rows, long width, long each, long gates, long stride, int plus) {
     Norm norm = {x, y, sum, out, gate, gain, shift, index, rows, width, each, gates, stride, plus};
     share(team, threads, norm_rows, &norm, (rows + 31) / 32);

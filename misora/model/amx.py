@@ -46,7 +46,7 @@ class Packed:
 
 
 class Kernels:
-    """The library's functions over tensors in bfloat16 on the processor."""
+    """The library's functions over tensors in bfloat16 on the processor; the sum x that goes from layer to layer is in float32."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
@@ -56,7 +56,7 @@ class Kernels:
 
     def norm(self, x: Tensor, rows: Rows, gain: int, shift: int) -> Tensor:
         """Layer norm of x [b, t, p, d] times 1 + row ``gain`` plus row ``shift``."""
-        made = torch.empty_like(x)
+        made = torch.empty_like(x, dtype=torch.bfloat16)
         self._norm(x, None, None, made, None, rows, rows.table[:, gain], rows.table[:, shift], plus=1)
         return made
 
@@ -68,13 +68,13 @@ class Kernels:
 
     def add_norm(self, x: Tensor, y: Tensor, rows: Rows, gate: int, gain: Tensor, shift: Tensor | None) -> tuple[Tensor, Tensor]:
         """x plus y times row ``gate``, and the layer norm of that times ``gain`` [d] plus ``shift`` [d]."""
-        total, made = torch.empty_like(x), torch.empty_like(x)
+        total, made = torch.empty_like(x), torch.empty_like(x, dtype=torch.bfloat16)
         self._norm(x, y, total, made, rows.table[:, gate], rows, gain, shift)
         return total, made
 
     def add_modulate(self, x: Tensor, y: Tensor, rows: Rows, gain: int, shift: int) -> tuple[Tensor, Tensor]:
         """x plus y, and the layer norm of that times 1 + row ``gain`` plus row ``shift``."""
-        total, made = torch.empty_like(x), torch.empty_like(x)
+        total, made = torch.empty_like(x), torch.empty_like(x, dtype=torch.bfloat16)
         self._norm(x, y, total, made, None, rows, rows.table[:, gain], rows.table[:, shift], plus=1)
         return total, made
 

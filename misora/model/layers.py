@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from misora.model import card, quick
-from misora.model.amx import Packed, kernels_for
+from misora.model.amx import Packed, kernels, kernels_for
 from misora.model.linear import activated
 
 EPS = 1e-6
-PART = 512  # tokens that go through a feed-forward network at a time on a CPU, about
+PART = 2048  # tokens that go through a feed-forward network at a time on a CPU, about
 Words = tuple[Tensor, Tensor]  # keys and values of a text, each b l heads head
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, each b n 1 head/2
 Modulation = tuple[Tensor, Tensor | None]  # one row of vectors per distinct noise level (u k d), and each token's row (b t p) or None
@@ -167,10 +167,9 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return self.down(activated(self.up, x, self.activation))  # type: ignore[no-any-return]  # b t p d
-        # What stands between the two is large: in parts it stays in the cache, and a long clip needs no more memory than a short one.
-        part = PART if self.activation == "gelu" else 4 * PART  # ours is narrower
+        # What stands between the two is large: in parts a long clip needs no more memory than a short one.
         made, tokens = torch.empty_like(x), x.flatten(0, -2)  # b t p d, n d
-        parts = max(1, round(len(tokens) / part))  # of one length: a small last one would read all the weights for a few tokens
+        parts = max(1, round(len(tokens) / PART))  # of one length: a small last one would read all the weights for a few tokens
         for whole, one in zip(made.view_as(tokens).chunk(parts), tokens.chunk(parts), strict=True):
             whole.copy_(self.down(activated(self.up, one, self.activation)))  # part d
         return made
@@ -193,8 +192,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, modulation: Modulation, text: Tensor | Words | Packed, rotation: Rotation) -> Tensor:
         """``x`` [b, t, p, d] tokens of t frames, ``text`` [b, l, d] or each frame's own [b, t, l, d], or what ``hear`` made of it."""
-        if (kernels := kernels_for(x, self.attention.heads)) is not None:
-            return quick.block(self, x, modulation, text, rotation, kernels)
+        if c := kernels() if isinstance(text, Packed) else kernels_for(text, self.attention.heads) if isinstance(text, Tensor) else None:
+            return quick.block(self, x, modulation, text, rotation, c)  # whatever the type of x: from the second block on it is float32
         assert not isinstance(text, Packed)
         frames = x.shape[1:3]
         y = modulate(self.norm1, x, modulation, self.modulation, 0, 1).flatten(1, 2)  # b n d

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from misora.client.errors import GenerationError
+from misora.model.amx import kernels_for
 from misora.model.footprint import peak
 from misora.model.layers import PART
 from misora.model.linear import Reordered
@@ -22,7 +23,7 @@ from misora.model.transformer import Transformer
 from misora.model.wan_pixels import windows
 from misora.model.wan_weights import WanWeights
 
-TOKENS = 2 * PART  # that a block is tried on
+TOKENS = PART  # that a block is tried on
 CELLS = 8  # side of the tile that the autoencoder is tried on
 TEXT = 512  # vectors of a text
 LIBRARIES = 90e6  # bytes of the tokenizer's library, once it is needed
@@ -115,6 +116,7 @@ def tried(weights: WanWeights, *, mixed: bool = False) -> Cost:
     config, device = weights.transformer.config, weights.device
     blank = torch.zeros((), device=device, dtype=weights.dtype)
     x, turn = blank.new_zeros(1, 1, TOKENS, config.width), blank.new_zeros(1, TOKENS, 1, config.width // config.heads // 2)
+    x = x if kernels_for(x, config.heads) is None else x.float()
     table, text = torch.zeros(1, 6, config.width, device=device), blank.new_zeros(1, TEXT, config.width)
     index = torch.zeros(1, 1, TOKENS, dtype=torch.long, device=device) if mixed else None
 

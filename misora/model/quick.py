@@ -1,6 +1,7 @@
 """A transformer block through the C functions of ``amx``: the same block in fewer roundings and passes; it knows no tokens' meaning.
 
-Queries, keys and residuals are normed, modulated, rotated and added in float32 and rounded once, where the layers in torch round each time.
+Queries and keys are normed, rotated and rounded once, where the layers in torch round each time. What goes from layer to layer stays in
+float32: rounded ninety times on its way through thirty layers it would be the largest error of all.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def block(layer: Block, x: Tensor, modulation: Modulation, text: Tensor | Words | Packed, rotation: Rotation, c: Kernels) -> Tensor:
-    """As ``Block.forward``."""
-    x, rows = x.contiguous(), rows_of(x, modulation, layer.modulation)  # b t p d
+    """As ``Block.forward``; what comes out is in float32, what goes in may be."""
+    x, rows = x.float().contiguous(), rows_of(x, modulation, layer.modulation)  # b t p d
     y = _attention(layer.attention, c.norm(x, rows, 1, 0).flatten(1, 2), rotation, c)  # b n d
     x, y = c.add_norm(x, y, rows, 2, layer.norm2.weight.float(), _float(layer.norm2.bias))  # b t p d
     x, y = c.add_modulate(x, _cross(layer.cross, y, text, c), rows, 4, 3)  # b t p d

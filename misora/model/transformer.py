@@ -132,7 +132,7 @@ class Transformer(nn.Module):
         if kernels is None:
             tokens = layers.modulate(self.head_norm, tokens, modulation, self.head_modulation, 0, 1)
         else:
-            tokens = kernels.norm(tokens, quick.rows_of(tokens, modulation, self.head_modulation), 1, 0)
+            tokens = kernels.norm(tokens.float(), quick.rows_of(tokens, modulation, self.head_modulation), 1, 0)
         made = self.head(tokens)  # b t p 4c
         if self.skip is not None:
             gates = self.skip(F.silu(noise).to(made.dtype))  # u 4c

@@ -33,7 +33,7 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_norms_and_residuals(kernels: amx.Kernels, mapped: bool) -> None:
-    x, y = (torch.randn(2, 3, 11, 96).bfloat16() for _ in range(2))
+    x, y = torch.randn(2, 3, 11, 96), torch.randn(2, 3, 11, 96).bfloat16()
     index = torch.randint(0, 6, (2, 3, 11)) if mapped else None
     rows = amx.Rows(table=torch.randn(6, 6, 96), index=index, each=11)
     each = rows.table[index] if index is not None else rows.table.view(2, 3, 1, 6, 96).expand(-1, -1, 11, -1, -1)  # b t p 6 d
