@@ -1,7 +1,7 @@
 """What stands between the matrix products of a block, in C for processors with AMX, compiled once on the machine that runs it.
 
-The source lies beside this file; the machine's own C compiler makes a library of it in two seconds, which is kept in the user's cache.
-Where there is no AMX or no compiler everything runs in torch. It knows nothing of blocks: tensors in, tensors out, for inference.
+The sources lie beside this file; the machine's own C compiler makes a library of them in two seconds, which is kept in the user's cache.
+Where there is no AMX or no compiler everything runs in torch. It knows nothing of blocks: tensors in, tensors out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCE = Path(__file__).with_suffix(".c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("amx.h", "amx.c", "amx_train.c"))
 FLAGS = "-O3 -shared -fPIC -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16"
 PATIENCE = 60  # seconds for the compiler
 LONGEST = 16384  # channels of a token
@@ -80,7 +80,7 @@ class Kernels:
 
     def square(self, x: Tensor) -> Tensor:
         """x of whole tokens, contiguous, each number times itself, in its place."""
-        self._call("misora_square", (x,), (x.numel(),))
+        self.call("misora_square", (x,), (x.numel(),))
         return x
 
     def _norm(
@@ -98,7 +98,7 @@ class Kernels:
         step, stride = rows.table.stride(0), gain.stride(0) if gain is not None and gain.ndim > 1 else 0
         counts = (x.numel() // x.shape[-1], x.shape[-1], rows.each, step, stride)
         tensors = (x, y, total, made, gate, gain, shift, rows.index)
-        self._call("misora_norm", tensors, counts, ctypes.c_int(plus))
+        self.call("misora_norm", tensors, counts, ctypes.c_int(plus))
 
     def pack(self, q: Tensor, k: Tensor, v: Tensor, wq: Tensor, wk: Tensor, turned: tuple[Tensor, Tensor] | None, heads: int) -> Packed:
         """Queries, keys and values [b, n, d], normed, weighted, and rotated by cosines and sines [b, n, 1, d/heads/2] float32."""
@@ -123,7 +123,7 @@ class Kernels:
         q, (k, v) = queries.parts[0], words.parts[-2:]
         batch, heads, _, head = q.shape
         made = q.new_empty(batch, queries.tokens, heads * head)  # b n d
-        self._call("misora_attend", (q, k, v, made), (batch, queries.tokens, words.tokens, heads, head))
+        self.call("misora_attend", (q, k, v, made), (batch, queries.tokens, words.tokens, heads, head))
         return made
 
     def _space(self, x: Tensor, heads: int) -> Tensor:
@@ -132,9 +132,10 @@ class Kernels:
     def _pack(self, tensors: tuple[Tensor | None, ...], heads: int) -> None:
         one = next(tensor for tensor in tensors if tensor is not None)
         steps = [tensor.stride(1) if tensor is not None else 0 for tensor in tensors[:2]]
-        self._call("misora_pack", tensors, (one.shape[0], one.shape[1], heads, one.shape[2] // heads, *steps))
+        self.call("misora_pack", tensors, (one.shape[0], one.shape[1], heads, one.shape[2] // heads, *steps))
 
-    def _call(self, name: str, tensors: tuple[Tensor | None, ...], counts: tuple[int, ...], *others: ctypes.c_int) -> None:
+    def call(self, name: str, tensors: tuple[Tensor | None, ...], counts: tuple[int, ...], *others: ctypes.c_int) -> None:
+        """A function of the library, over the places of tensors and some counts."""
         places = (ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors)
         getattr(self.library, name)(self.team, torch.get_num_threads(), *places, *map(ctypes.c_long, counts), *others)
 
@@ -176,7 +177,7 @@ def _made() -> Path | None:
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if sys.platform != "linux" or not torch.cpu._is_amx_tile_supported() or compiler is None:
         return None
-    code = hashlib.sha256(SOURCE.read_bytes() + FLAGS.encode()).hexdigest()[:16]
+    code = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES) + FLAGS.encode()).hexdigest()[:16]
     place = _cache() / f"amx-{code}.so"
     return place if place.is_file() else _compiled(compiler, place)
 
@@ -186,7 +187,7 @@ def _compiled(compiler: str, place: Path) -> Path | None:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=place.parent) as folder:
             fresh = Path(folder) / place.name
-            command = [compiler, *FLAGS.split(), "-o", str(fresh), str(SOURCE), "-lm"]
+            command = [compiler, *FLAGS.split(), "-o", str(fresh), *map(str, SOURCES[1:]), "-lm"]
             subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
             fresh.replace(place)
     except (OSError, subprocess.SubprocessError):

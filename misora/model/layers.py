@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from misora.model import card, quick
+from misora.model import amx_train, card, quick
 from misora.model.amx import Packed, kernels, kernels_for
 from misora.model.linear import activated
 
@@ -63,6 +63,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention of [b, n, heads, head] queries over [b, l, heads, head] keys and values: [b, n, heads * head]."""
     if (best := card.attend(q, k, v)) is not None:
         return best
+    if amx_train.takes(q):
+        return amx_train.attend(q, k, v).flatten(2)
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # b heads n head
     if q.device.type == "cpu" and torch.is_grad_enabled():
         # On CPU the fused kernel's backward is slower than plain matrix products.
