@@ -131,7 +131,7 @@ static void pack_rows(void *given, long piece) {
     }
     for (long h = 0; p->k && h < p->heads; h++) {
         fill(rows, p->v + (b * p->n + first) * p->step_k + h * c, p->step_k, c, p->n - first);
-        columns(p->pv + ((b * p->heads + h) * whole + first) * c, rows, c);
+        columns(p->pv + ((b * p->heads + h) * whole + first) * c, rows, c, c);
     }
 }
 

@@ -71,19 +71,25 @@ static inline void words(half *to, const half *from, long c) {
 }
 
 /* Sixteen channels of two rows, side by side. */
-static inline __m512i pair(const half *from, long c) {
+static inline __m512i pair(const half *from, long step) {
     __m512i two = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)from));
-    return _mm512_permutexvar_epi16(PAIRS, _mm512_inserti64x4(two, _mm256_loadu_si256((const void *)(from + c)), 1));
+    return _mm512_permutexvar_epi16(PAIRS, _mm512_inserti64x4(two, _mm256_loadu_si256((const void *)(from + step)), 1));
 }
 
-/* 32 rows of c numbers, as [channel][32]. */
-static inline void columns(half *to, const half *from, long c) {
+/* 32 rows of c numbers, `step` apart, as [channel][32]. */
+static inline void columns(half *to, const half *from, long step, long c) {
     __m512i r[16];
     for (long j = 0; j < c; j += 16) {
-        for (int i = 0; i < 16; i++) r[i] = pair(from + 2 * i * c + j, c);
+        for (int i = 0; i < 16; i++) r[i] = pair(from + 2 * i * step + j, step);
         turn(r);
         for (int i = 0; i < 16; i++) _mm512_storeu_si512((void *)(to + (j + i) * 32), r[i]);
     }
+}
+
+/* 32 rows of c numbers, `step` apart, as [channel/16][row/2][16][2]. */
+static inline void pairs(half *to, const half *from, long step, long c) {
+    for (long j = 0; j < c; j += 16)
+        for (long i = 0; i < 32; i += 2) _mm512_storeu_si512((void *)(to + j * 32 + i * 16), pair(from + i * step + j, step));
 }
 
 /* --- products --- */
@@ -155,7 +161,7 @@ static inline void mix(float *o, const half *v, const half *p, long count, long 
 
 /* Attention of `there` queries, at most QUERIES, as words, over the keys as rows and values as columns; scores are multiplied with
    `scale` and are exponents of 2. Rows of out are `step` apart; tops, if wanted, are the logarithms of the sums of 2^score. */
-static void attend_queries(half *out, long step, float *tops, const half *q, const half *k, const half *v, long there, long keys, long c, float scale) {
+__attribute__((unused)) static void attend_queries(half *out, long step, float *tops, const half *q, const half *k, const half *v, long there, long keys, long c, float scale) {
     long groups = (there + 31) / 32, all = (keys + 31) / 32 * 32;
     float s[BLOCK * 32] __attribute__((aligned(64))), o[QUERIES / 32][128 * 32] __attribute__((aligned(64)));
     half p[2][BLOCK * 16] __attribute__((aligned(64)));

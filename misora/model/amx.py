@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("amx.h", "amx.c", "amx_train.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("amx.h", "amx.c", "amx_train.c", "amx_gradient.c"))
 FLAGS = "-O3 -shared -fPIC -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16"
 PATIENCE = 60  # seconds for the compiler
 LONGEST = 16384  # channels of a token

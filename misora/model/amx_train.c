@@ -36,7 +36,7 @@ static void forward_head(const Train *t, long bh, char *room) {
     for (long i = 0; i < all; i += 32) {
         fill(rows + i * c, k + i * t->steps[1], t->steps[1], c, t->keys - i);
         fill(some, v + i * t->steps[2], t->steps[2], c, t->keys - i);
-        columns(turned + i * c, some, c);
+        columns(turned + i * c, some, c, c);
     }
     for (long first = 0; first < t->n; first += QUERIES) {
         long there = t->n - first < QUERIES ? t->n - first : QUERIES;
@@ -47,12 +47,6 @@ static void forward_head(const Train *t, long bh, char *room) {
         half *out = t->out + (bh / t->heads * t->n + first) * d + bh % t->heads * c;
         attend_queries(out, d, t->all_tops + bh * t->n + first, asked, rows, turned, there, t->keys, c, 1.44269504f / sqrtf((float)c));
     }
-}
-
-/* 32 rows of c numbers, as [channel/16][row/2][16][2]. */
-static void pairs(half *to, const half *from, long c) {
-    for (long j = 0; j < c; j += 16)
-        for (long i = 0; i < 32; i += 2) _mm512_storeu_si512((void *)(to + j * 32 + i * 16), pair(from + i * c + j, c));
 }
 
 /* What one block of queries brings along: q and dO in two layouts, the logarithms and <O, dO> of its rows. */
@@ -66,10 +60,10 @@ static void bring(const Train *t, const Queries *to, long bh, long first, long t
     for (long i = 0; i < there; i += 32) {
         fill(some, q + i * t->steps[0], t->steps[0], c, there - i);
         words(to->q + i * c, some, c);
-        pairs(to->pq + i * c, some, c);
+        pairs(to->pq + i * c, some, c, c);
         fill(some, g + i * t->steps[3], t->steps[3], c, there - i);
         words(to->g + i * c, some, c);
-        pairs(to->pg + i * c, some, c);
+        pairs(to->pg + i * c, some, c, c);
         for (long r = i; r < i + 32; r++) {
             __m512 dot = _mm512_setzero_ps();
             for (long j = 0; r < there && j < c; j += 16) dot = _mm512_fmadd_ps(up(some + (r - i) * c + j), up(o + r * t->steps[4] + j), dot);
@@ -164,7 +158,7 @@ static void backward_head(const Train *t, long bh, char *room) {
     float natural = 1.0f / sqrtf((float)c), scale = 1.44269504f * natural;
     for (long i = 0; i < all; i += 32) {
         fill(rows + i * c, k + i * t->steps[1], t->steps[1], c, t->keys - i);
-        columns(turned + i * c, rows + i * c, c);
+        columns(turned + i * c, rows + i * c, c, c);
         fill(values + i * c, v + i * t->steps[2], t->steps[2], c, t->keys - i);
     }
     tiles();

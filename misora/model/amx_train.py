@@ -1,21 +1,38 @@
-"""Attention with its gradients through the C functions of ``amx``, as one step that a compiler of graphs goes around; it knows no block.
+"""Attention and linear layers to be trained, through the C functions of ``amx`` that a compiler of graphs goes around; it knows no block.
 
 Plain attention in torch goes over all weights, tokens times tokens, a dozen times in memory and keeps them for the way back; here
-a head's stay in the processor's cache and are worked out again.
+a head's stay in the processor's cache and are worked out again. A linear weight's gradient is a sum over tokens, which
+the library under torch takes twice to three times as long for as for the two other products of a layer.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from misora.model import amx
+
+FEW = 256  # tokens: for fewer, laying them out is not worth it
 
 
 def takes(q: Tensor) -> bool:
     """Whether ``attend`` can be had for queries [b, n, heads, head] and is of use: their gradients may be wanted."""
     fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-1] in amx.HEADS
     return fits and torch.is_grad_enabled() and _there()
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """x [..., d] times a weight [o, d]: [..., o]; the weight's gradient is made in C where there are enough tokens."""
+    made: Tensor = _Linear.apply(x, weight)  # type: ignore[no-untyped-call]
+    return made
+
+
+def sums(x: Tensor, weight: Tensor) -> bool:
+    """Whether ``linear`` can be had for tokens x [..., d] and is of use."""
+    tokens = x.numel() // x.shape[-1]
+    fits = x.device.type == "cpu" and x.dtype == weight.dtype == torch.bfloat16 and not any(side % 32 for side in weight.shape)
+    return fits and tokens >= FEW and torch.is_grad_enabled() and weight.requires_grad and _there()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -74,6 +91,35 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor, _: Tensor) ->
 
 
 _attend.register_autograd(_backward, setup_context=_keep)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(x, weight)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
+        made: Tensor = torch.ops.misora.weight_gradient(g.flatten(0, -2), x.flatten(0, -2))
+        return g @ weight, made
+
+
+@torch.library.custom_op("misora::weight_gradient", mutates_args=())
+def _gradient(g: Tensor, x: Tensor) -> Tensor:
+    """g' x, [o, d], of n tokens' gradients g [n, o] and inputs x [n, d], bfloat16."""
+    g, x = g.contiguous(), x.contiguous()
+    made = g.new_empty(g.shape[1], x.shape[1])
+    c = _kernels()
+    room = torch.empty(c.library.misora_gradient_room() * torch.get_num_threads(), dtype=torch.uint8)
+    c.call("misora_gradient", (g, x, made, room), (len(g), *made.shape, *made.shape))
+    return made
+
+
+@_gradient.register_fake
+def _(g: Tensor, x: Tensor) -> Tensor:
+    return g.new_empty(g.shape[1], x.shape[1])
 
 
 def _kernels() -> amx.Kernels:

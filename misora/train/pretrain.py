@@ -23,6 +23,7 @@ from misora.canvas.draw import SHARES, Shares, draw_canvas
 from misora.data.loader import Batch, Loader, Serving
 from misora.flow import path
 from misora.model import weights
+from misora.model.linear import learn
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
 from misora.train.log import Look
@@ -74,7 +75,7 @@ class Pretrainer:
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.truth = TruthHead(recipe.config.width).to(device)
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else weights.fast_dtype()
-        self.working = copy.deepcopy(self.network).to(self.dtype), copy.deepcopy(self.truth).to(self.dtype)
+        self.working = learn(copy.deepcopy(self.network).to(self.dtype)), copy.deepcopy(self.truth).to(self.dtype)
         self.samples, self.flops = 0, 0.0
         self.steady = False  # whether the running average began with weights worth keeping
         self.part = slice(dist.get_rank(), None, dist.get_world_size()) if dist.is_initialized() else slice(None)

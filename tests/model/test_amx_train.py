@@ -1,12 +1,13 @@
-"""Laws of attention with gradients in C: float32's results within bfloat16's rounding, for every shape, layout and number of threads."""
+"""Laws of training in C: float32's results within bfloat16's rounding, for every shape, layout and number of threads."""
 
+import copy
 from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from misora.model import amx, amx_train, layers
+from misora.model import amx, amx_train, layers, linear
 
 ROUNDED = 4e-3
 SHAPES = [(1, 1, 1, 1, 32), (2, 33, 24, 2, 64), (1, 66, 66, 3, 96), (2, 300, 70, 2, 128), (1, 129, 300, 1, 96), (3, 24, 858, 1, 64)]
@@ -85,9 +86,41 @@ def test_threads_change_nothing(kernels: amx.Kernels, shape: tuple[int, int, int
     assert all(map(torch.equal, _made(*given), alone))
 
 
-def test_torch_finds_no_fault_with_the_operation(kernels: amx.Kernels) -> None:
+def test_torch_finds_no_fault_with_the_operations(kernels: amx.Kernels) -> None:
     q, k, v, _ = _drawn(1, 5, 7, 2, 32)
     torch.library.opcheck(torch.ops.misora.attend.default, [x.requires_grad_() for x in (q, k, v)])
+    torch.library.opcheck(torch.ops.misora.weight_gradient.default, (torch.randn(40, 64).bfloat16(), torch.randn(40, 32).bfloat16()))
+
+
+def _learnt(layer: nn.Linear, x: Tensor, g: Tensor) -> list[Tensor]:
+    """What a layer makes, and the gradients of its input and its weights."""
+    x = x.detach().requires_grad_()
+    layer.zero_grad()
+    out = layer(x)
+    out.backward(g)
+    return [out.detach(), *(y.grad for y in (x, *layer.parameters()) if y.grad is not None)]
+
+
+@pytest.mark.parametrize(("tokens", "d", "o"), [(256, 32, 64), (300, 96, 32), (1000, 416, 800), (777, 800, 416)])
+def test_a_linear_layer_learns_as_in_float32(kernels: amx.Kernels, tokens: int, d: int, o: int) -> None:
+    layer = nn.Linear(d, o)
+    x, g = torch.randn(3, tokens, d).bfloat16()[:, ::3], torch.randn(3, tokens, o).bfloat16()[:, ::3]
+    assert amx_train.sums(x, layer.weight.bfloat16()) == (x.numel() // d >= amx_train.FEW)
+    quick = linear.learn(nn.Sequential(copy.deepcopy(layer).bfloat16()))[0]
+    assert isinstance(quick, linear.Learning)
+    assert quick.state_dict().keys() == layer.state_dict().keys()
+    for made, wanted in zip(_learnt(quick, x, g), _learnt(layer.bfloat16().float(), x.float(), g.float()), strict=True):
+        assert made.dtype == torch.bfloat16
+        assert _distance(made, wanted) < ROUNDED
+
+
+def test_threads_change_no_weight_gradient(kernels: amx.Kernels) -> None:
+    g, x = torch.randn(700, 1536).bfloat16(), torch.randn(700, 416).bfloat16()
+    torch.set_num_threads(1)
+    alone = torch.ops.misora.weight_gradient(g, x)
+    torch.set_num_threads(2)
+    assert torch.equal(torch.ops.misora.weight_gradient(g, x), alone)
+    assert torch.equal(torch.ops.misora.weight_gradient(x, g), alone.T)
 
 
 def test_without_the_library_attention_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +128,8 @@ def test_without_the_library_attention_is_plain(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(amx, "kernels", lambda: None)
     for made, wanted in zip(_made(*given), _wanted(*given), strict=True):
         assert _distance(made, wanted) < 0.02
+    layer, x = nn.Linear(32, 64).bfloat16(), torch.randn(300, 32).bfloat16()
+    assert all(map(torch.equal, _learnt(linear.Learning(layer), x, torch.ones(300, 64)), _learnt(layer, x, torch.ones(300, 64))))
 
 
 def test_other_types_and_heads_and_sampling_are_not_taken() -> None:
