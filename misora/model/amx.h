@@ -94,13 +94,13 @@ static inline void pairs(half *to, const half *from, long step, long c) {
 
 /* --- products --- */
 
-static inline __m512 power(__m512 x) { /* 2^x for x <= 0, within 5e-5 of itself: a hundredth of what bfloat16 then rounds off */
-    __m512 whole = _mm512_roundscale_ps(x, 0), f = _mm512_sub_ps(x, whole);
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(9.6180e-3f), f, _mm512_set1_ps(5.5503e-2f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.40226e-1f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931472e-1f));
+static inline __m512 power(__m512 x) { /* 2^x for x <= 0, within 3e-6 of itself; 2^0 is 1 */
+    __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF); /* x less the next whole number below */
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(1.3426685e-2f), f, _mm512_set1_ps(5.2242473e-2f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4128021e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9304484e-1f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, whole);
+    return _mm512_scalef_ps(p, x); /* times 2^ that whole number */
 }
 
 static void tiles(void) {
@@ -109,8 +109,12 @@ static void tiles(void) {
     _tile_loadconfig(&shape);
 }
 
+/* Loads of tiles do not tell the compiler that they read memory: what was written must be there before. */
+static inline void settle(void) { __asm__ volatile("" ::: "memory"); }
+
 /* Scores [count][32] of keys against 32 queries. */
 static inline void scores(float *s, const half *k, const half *q, long count, long c) {
+    settle();
     for (long i = 0; i < count; i += 32) {
         _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
         for (long j = 0; j < c; j += 32) {
@@ -145,6 +149,7 @@ static inline __m512 weights(half *p, const float *s, long count, long there, fl
 
 /* O' += V' P' for 32 queries; o is [channel/16][2][16][16]. */
 static inline void mix(float *o, const half *v, const half *p, long count, long c) {
+    settle();
     for (long j = 0; j < c; j += 32) {
         float *to = o + j / 16 * 512;
         _tile_loadd(0, to, 64); _tile_loadd(1, to + 256, 64); _tile_loadd(2, to + 512, 64); _tile_loadd(3, to + 768, 64);

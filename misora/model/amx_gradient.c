@@ -31,6 +31,7 @@ static void panels(half *to, const half *from, long step, long c, long count, in
 
 /* acc[a/32][b/32] += or = panels of a times panels of b, of so many tokens. */
 static void multiply(float *acc, const half *a, const half *b, long wide_a, long wide_b, long whole, int anew) {
+    settle();
     for (long i = 0; i < wide_a; i += 32)
         for (long j = 0; j < wide_b; j += 32, acc += TILE) {
             const half *x = a + i * whole, *y = b + j * whole;

@@ -96,6 +96,7 @@ static inline void soften(half *p, half *ds, long step, half *twos, const float 
 
 /* to[32 keys][c], as products of 32 x 32, += a[32 keys][count queries] times pairs of queries; or = where there was nothing. */
 static inline void gather(float *to, const half *a, long step, const half *b, long count, long c, int anew) {
+    settle();
     for (long j = 0; j < c; j += 32, to += TILE) {
         if (anew) { _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3); }
         else { _tile_loadd(0, to, 64); _tile_loadd(1, to + 256, 64); _tile_loadd(2, to + 512, 64); _tile_loadd(3, to + 768, 64); }
@@ -112,6 +113,7 @@ static inline void gather(float *to, const half *a, long step, const half *b, lo
 
 /* dQ' of 32 queries += K' dS'; laid out as gather's. */
 static inline void answer(float *to, const half *k, const half *twos, long count, long c, int anew) {
+    settle();
     for (long j = 0; j < c; j += 32, to += TILE) {
         if (anew) { _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3); }
         else { _tile_loadd(0, to, 64); _tile_loadd(1, to + 256, 64); _tile_loadd(2, to + 512, 64); _tile_loadd(3, to + 768, 64); }
