@@ -36,6 +36,8 @@ ALONE = {
     "steps x .5": Trade(steps=0.5),
     "guidance every 2nd step": Trade(every=2),
     "guidance every 3rd step": Trade(every=3),
+    "guidance above level .5": Trade(guided=0.5),
+    "guidance above level .75": Trade(guided=0.75),
     "half the steps, every 2nd": Trade(steps=0.5, every=2),
     "first block within .25": Trade(cache=0.25),
 }

@@ -79,7 +79,8 @@ def _show_ours(name: str) -> None:
 
 def _show_wan(name: str) -> None:
     from misora.model import hub
-    from misora.model.shards import Shards, verify_hashes
+    from misora.model.hashes import verify
+    from misora.model.shards import Shards, files_of
     from misora.model.wan import look
     from misora.model.wan_weights import refuse
 
@@ -89,6 +90,6 @@ def _show_wan(name: str) -> None:
     print(f"{folder}: Wan, {config.width} wide, {config.depth} layers, {config.heads} heads, {config.channels} latent channels")
     for network in [part for part in hub.NETWORKS if (folder / part).is_dir()] or ["."]:
         shards = Shards(folder / network)
-        checked = f", {count} checked by hash" if (count := verify_hashes(folder / network)) else ""
+        checked = f", {count} checked by hash" if (count := verify(files_of(folder / network), hub.checked())) else ""
         title = folder.name if network == "." else network
         print(f"{title}: {shards.parameters() / 1e9:.2f} B parameters, {shards.bytes / 1e9:.2f} GB{checked}")

@@ -52,6 +52,10 @@ def settings_from(args: argparse.Namespace, **more: object) -> Settings:
         name, _, folder = pair.partition("=")
         if not name or not folder:
             raise UsageError(f"--model {pair} cannot be read; write NAME=FOLDER, for example sora-2=embedded.")
+        if folder.startswith(("/", ".", "~")) and not Path(folder).expanduser().exists():
+            raise UsageError(
+                f"There is nothing at {folder}, which is to be {name}; give a folder that exists, or a name of `misora models list`."
+            )
         models[name] = folder
     work = {name: getattr(args, name) for name in WORK if hasattr(args, name)}
     given: dict[str, Any] = work | {"moderation_key": moderation_key()} | more

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trade:
-    """What is given up. ``steps``: so much of the steps are taken; for the others see ``Sampling``."""
+    """What is given up. ``steps``: so much of the steps are taken; ``guided``: guidance only above this level; see ``Sampling``."""
 
     steps: float = 1.0
+    guided: float = 0.0
     every: int = 1
     cache: float = 0.0
 
@@ -27,4 +28,5 @@ WAN = {"exact": Trade(), "balanced": Trade(cache=0.12), "fast": Trade(steps=0.4,
 
 def at_speed(how: Sampling, trade: Trade) -> Sampling:
     """``how`` with a trade made."""
-    return dataclasses.replace(how, steps=max(1, round(how.steps * trade.steps)), every=trade.every, cache=trade.cache)
+    interval = max(how.interval[0], trade.guided), how.interval[1]
+    return dataclasses.replace(how, steps=max(1, round(how.steps * trade.steps)), interval=interval, every=trade.every, cache=trade.cache)

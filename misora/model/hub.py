@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import importlib
 import shutil
 import warnings
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from misora.client.errors import CheckpointError, MissingExtraError
-from misora.model.shards import verify_hashes
+from misora.model.hashes import verify
+from misora.model.shards import files_of
 from misora.model.wan import read_json
 from misora.model.wan_config import from_json
 
@@ -72,14 +74,24 @@ def folder_of(model: str) -> Path:
     if repository is None:
         folder = Path(model).expanduser()
         if not folder.exists():
-            known = ", ".join(("embedded", *NAMED))
-            raise CheckpointError(f"There is no model {model!r}; give one of {known}, a hub id like owner/name, or a folder that exists.")
+            raise CheckpointError(unknown(model))
         return folder
     hub = library()
     try:
-        return Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=PATTERNS, cache_dir=cache()))
+        folder = Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=PATTERNS, cache_dir=cache()))
     except hub.errors.LocalEntryNotFoundError as error:
         raise CheckpointError(f"{model} is not on this machine, or only half of it; fetch it with `misora models pull {model}`.") from error
+    if missing := _lacks(folder):
+        raise CheckpointError(
+            f"Only half of {model} is on this machine ({missing} is missing); fetch the rest: `misora models pull {model}`."
+        )
+    return folder
+
+
+def unknown(model: str) -> str:
+    """What is said of a name that means nothing."""
+    known = ", ".join(("embedded", *NAMED))
+    return f"There is no model {model!r}; give one of {known}, a hub id like owner/name, or a folder that exists."
 
 
 def pull(model: str) -> Path:
@@ -98,7 +110,7 @@ def pull(model: str) -> Path:
             raise CheckpointError(f"{model} {needs}; make room, or set HF_HOME to a folder on a larger disk.")
         folder = Path(hub.snapshot_download(repository, allow_patterns=PATTERNS, cache_dir=cache()))
     for network in [folder / name for name in NETWORKS if (folder / name).is_dir()] or [folder]:
-        verify_hashes(network)
+        verify(files_of(network), checked())
     return folder
 
 
@@ -157,6 +169,11 @@ def cache() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
+def checked() -> Path:
+    """The folder that remembers which files were found to be whole."""
+    return cache().parent / "misora-checked"
+
+
 def library() -> Any:
     """``huggingface_hub``. Raises MissingExtraError."""
     extra("huggingface_hub.errors")
@@ -189,14 +206,31 @@ def explained(hub: Any, model: str) -> Iterator[None]:
         raise CheckpointError(
             f"{model} has neither diffusers' layout nor the original one (no config.json); give the id of a model that has."
         ) from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError, *_no_answer(hub)) as error:
         raise CheckpointError(
             f"{model} is not on this machine and the hub cannot be reached; go online and pull again (it goes on where it stopped),"
             " or copy the folder here and give its path."
         ) from error
     except (errors.HfHubHTTPError, errors.HFValidationError, errors.FileMetadataError, OSError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            room = f"make room in {cache()}, or set HF_HOME to a folder on a larger disk"
+            raise CheckpointError(f"The disk was full before all of {model} was here; {room}, and pull again.") from error
         first = str(error).splitlines()[0].rstrip(".")
         raise CheckpointError(f"{model} could not be fetched ({first}); pull again, it goes on where it stopped.") from error
+
+
+def _no_answer(hub: Any) -> tuple[type[Exception], ...]:
+    """What the hub's own HTTP library raises where no answer comes; which library that is depends on the version."""
+    web = importlib.import_module(type(hub.get_session()).__module__.partition(".")[0])
+    found = (getattr(web, name, None) for name in ("TransportError", "ConnectionError"))
+    return tuple(kind for kind in found if isinstance(kind, type))
+
+
+def _lacks(folder: Path) -> str | None:
+    """What a download in diffusers' layout should hold by its own index and does not; files of an index of shards are not counted."""
+    told = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+    wanted = {name: "*.safetensors" if name in NETWORKS else "*" for name in (*NETWORKS, "tokenizer")}
+    return next((f"{name}/" for name, files in wanted.items() if told.get(name) and not any((folder / name).glob(files))), None)
 
 
 def _asked(model: str) -> str:

@@ -1,7 +1,8 @@
 """LoRA files (arXiv:2106.09685) for the Wan family: read, merged into a transformer or added while it runs; it knows no hub and no prompt.
 
 Both namings are read: diffusers' (``transformer.blocks.0.attn1.to_q.lora_A.weight``) and that of kohya and ComfyUI
-(``lora_unet_blocks_0_self_attn_q.lora_down.weight``, ``diffusion_model.blocks.0.self_attn.q.lora_A.weight``, ``….alpha``, ``….diff_b``).
+(``lora_unet_blocks_0_self_attn_q.lora_down.weight``, ``diffusion_model.blocks.0.self_attn.q.lora_A.weight``, ``….alpha``, ``….diff``,
+``….diff_b``, ``….diff_m``).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import safetensors
@@ -19,13 +20,14 @@ from torch.nn import functional as F
 
 from misora.client.errors import CheckpointError
 from misora.model import wan_keys
-from misora.model.linear import Reordered
 from misora.model.shards import Shards, files_of
 from misora.model.transformer import Transformer, TransformerConfig
 
 FILLS = "misora_fills"
 DOWN, UP = ("lora_A", "lora_down", "lora.down"), ("lora_B", "lora_up", "lora.up")
-SUFFIX = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up)(?:\.\w+)?\.(weight|bias)$|\.(alpha|diff|diff_b)$")
+SUFFIX = re.compile(r"\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up)(?:\.\w+)?\.(weight|bias)$|\.(alpha|diff|diff_b|diff_m)$")
+BEFORE = ("lora_unet_", "lora_transformer_", "base_model.model.")  # what other programs put before a module's name
+WHOLE = (("diff", ".weight"), ("diff", ""), ("diff_b", ".bias"), ("diff_m", ".modulation"), ("up_bias", ".bias"))  # differences of what
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ def read(where: str | Path, config: TransformerConfig) -> list[Change]:
         kind = match[3] or ("down" if match[1] in DOWN else "up" if match[2] == "weight" else "up_bias")
         found.setdefault(name[: match.start()], {})[kind] = shards[name]
     places = wan_keys.tensors(config.depth, "diffusers") | wan_keys.tensors(config.depth, "original")
-    flat = {name.rpartition(".")[0].replace(".", "_"): name.rpartition(".")[0] for name in places}
+    flat = {module.replace(".", "_"): module for name in places for module in (name, name.rpartition(".")[0])}
     told = _told_scale(path)
     changes = []
     for module, tensors in found.items():
@@ -63,6 +65,8 @@ def read(where: str | Path, config: TransformerConfig) -> list[Change]:
         if known is None:
             raise CheckpointError(f"{path} changes {module!r}, which this transformer lacks; give a LoRA that was made for it.")
         changes += _changes(known, tensors, places, config, told, path)
+    if not changes:
+        raise CheckpointError(f"{path} changes nothing; give another file.")
     return changes
 
 
@@ -90,46 +94,57 @@ def added(tensor: Tensor, change: Change, weight: float) -> Tensor:
 class Live(nn.Module):
     """A linear layer with low-rank changes beside it, each as strong as ``weights`` says at the moment."""
 
-    def __init__(self, linear: nn.Linear | Reordered, weights: dict[str, float]) -> None:
+    def __init__(self, linear: nn.Module, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.linear, self.weights = linear, weights
-        self.changes: list[tuple[str, Change]] = []
+        self.changes: list[tuple[str, int, int]] = []  # whose, which part of how many; the matrices are buffers: they move with the layer
+
+    def add(self, lora: str, change: Change) -> None:
+        """One more change."""
+        i = len(self.changes)
+        self.register_buffer(f"up{i}", change.up)
+        self.register_buffer(f"down{i}", change.down)
+        self.changes.append((lora, change.part, change.parts))
 
     @property
     def weight(self) -> Tensor:
         """The layer's own weight, without the changes."""
-        return self.linear.weight
+        return self.linear.weight  # type: ignore[return-value]
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = self.linear(x)  # ... d
-        for lora, change in self.changes:
+        for i, (lora, part, parts) in enumerate(self.changes):
             if strength := self.weights[lora]:
-                assert change.down is not None
-                rows = made.chunk(change.parts, -1)[change.part]  # ... d/parts
-                rows += strength * F.linear(F.linear(x, change.down.to(x)), change.up.to(x))
+                up, down = (self.get_buffer(f"{name}{i}").to(x) for name in ("up", "down"))
+                rows = made.chunk(parts, -1)[part]  # ... d/parts
+                rows += strength * F.linear(F.linear(x, down), up)
         return made
 
 
-def attach(network: Transformer, name: str, changes: Sequence[Change], weights: dict[str, float]) -> None:
-    """Let ``changes`` work in the network as strongly as ``weights[name]`` says, now and whenever it changes. Raises CheckpointError."""
-    if any(change.down is None for change in changes):
-        raise CheckpointError(f"The LoRA {name} changes more than matrices of low rank; merge it instead.")
+def attach(network: nn.Module, name: str, changes: Iterable[Change], weights: Mapping[str, float], prefix: str = "") -> None:
+    """Let ``changes`` work as strongly as ``weights[name]`` says, now and whenever it changes. Raises CheckpointError.
+
+    ``network`` is the part of ours whose names begin with ``prefix``; changes of other parts are left out.
+    """
     for change in changes:
-        path = change.name.removesuffix(".weight")
+        if change.down is None:
+            raise CheckpointError(f"The LoRA {name} changes more than matrices of low rank; merge it instead.")
+        if not change.name.startswith(prefix):
+            continue
+        path = change.name.removeprefix(prefix).removesuffix(".weight")
         holder, _, last = path.rpartition(".")
         layer = network.get_submodule(path)
         if not isinstance(layer, Live):
-            assert isinstance(layer, nn.Linear | Reordered)
             layer = Live(layer, weights)
             setattr(network.get_submodule(holder), last, layer)
-        layer.changes.append((name, change))
+        layer.add(name, change)
 
 
 def _known(module: str, flat: dict[str, str]) -> str | None:
     """The module's name in one of the two layouts, whatever stands before it and whether its dots became underscores."""
     name = wan_keys.bare(module)
-    for prefix in ("lora_unet_", "lora_transformer_"):
-        name = name.removeprefix(prefix)
+    for prefix in BEFORE:
+        name = wan_keys.bare(name.removeprefix(prefix))
     return flat.get(name.replace(".", "_"))
 
 
@@ -140,16 +155,18 @@ def _changes(
     if ("down" in tensors) != ("up" in tensors):
         raise CheckpointError(f"{path} has only one half of {module!r}; fetch it again.")
     if "down" in tensors:
+        if not _fit(tensors) or f"{module}.weight" not in places:
+            raise CheckpointError(f"{path} has two halves of {module!r} that do not belong together; fetch it again.")
         down, up = tensors["down"].flatten(1), tensors["up"].flatten(1)
         scale = float(tensors["alpha"]) / len(down) if "alpha" in tensors else told
         changes.append(_change(places[f"{module}.weight"], up * scale, down, config))
-    for kind, suffix in (("diff", "weight"), ("diff_b", "bias"), ("up_bias", "bias")):
-        if kind in tensors and f"{module}.{suffix}" in places:
-            changes.append(_change(places[f"{module}.{suffix}"], tensors[kind], None, config))
+    for kind, suffix in WHOLE:
+        if kind in tensors and f"{module}{suffix}" in places:
+            changes.append(_change(places[f"{module}{suffix}"], tensors[kind], None, config))
     sizes = _sizes(config)
     for change in changes:
         rows, columns = sizes[change.name.split(".", 2)[-1] if change.name.startswith("blocks.") else change.name]
-        given = (len(change.up), columns if change.down is None else change.down.shape[1])
+        given = len(change.up), (*change.up.shape[1:], 0)[0] if change.down is None else change.down.shape[1]
         if given != (rows // change.parts, columns):
             wanted = f"{rows // change.parts}x{columns}"
             raise CheckpointError(
@@ -158,10 +175,17 @@ def _changes(
     return changes
 
 
+def _fit(tensors: dict[str, Tensor]) -> bool:
+    """Whether the two halves are matrices (or convolutions) of one rank."""
+    up, down = tensors["up"], tensors["down"]
+    whole = up.ndim > 1 and down.ndim > 1 and up[0].numel() == len(down) > 0
+    return whole and tensors.get("alpha", torch.ones(())).numel() == 1
+
+
 def _change(place: wan_keys.Place, up: Tensor, down: Tensor | None, config: TransformerConfig) -> Change:
     try:
         up = wan_keys.arrange(place, up, config)
-    except RuntimeError:
+    except (RuntimeError, IndexError):
         up = up.flatten(1) if up.ndim > 1 else up  # of another size: refused by who asked
     return Change(name=place.name, part=place.part, parts=place.parts, up=up, down=down)
 

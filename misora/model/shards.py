@@ -5,10 +5,8 @@ Nothing is ever unpickled, and nothing is copied before a tensor is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from torch import Tensor
 from misora.client.errors import CheckpointError
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-PIECE = 2**24  # bytes hashed at once
 
 
 class Shards:
@@ -87,6 +84,10 @@ def files_of(where: Path) -> list[Path]:
     if where.is_file():
         if where.suffix in PICKLES:
             raise CheckpointError(f"{where} is a pickle, which could run code and is never opened; give the .safetensors file.")
+        if where.suffix == ".gguf":
+            raise CheckpointError(
+                f"{where} is a GGUF file, which Misora does not read; give a .safetensors file, and --pack int8 to halve it."
+            )
         return [where]
     if not where.is_dir():
         raise CheckpointError(f"There are no weights at {where}; check the path, or run `misora models list`.")
@@ -99,19 +100,6 @@ def files_of(where: Path) -> list[Path]:
     if any(path.suffix in PICKLES for path in where.iterdir()):
         raise CheckpointError(f"{where} holds only pickles, which could run code and are never opened; give .safetensors files.")
     raise CheckpointError(f"There is no .safetensors file in {where}; give the folder of a model's weights.")
-
-
-def verify_hashes(where: Path) -> int:
-    """Hash every file that is a link to one named by its SHA-256, as downloads are kept; returns how many. Raises CheckpointError."""
-    known = [(path, path.resolve()) for path in files_of(where) if re.fullmatch("[0-9a-f]{64}", path.resolve().name)]
-    for path, blob in known:
-        state = hashlib.sha256()
-        with blob.open("rb") as file:
-            while piece := file.read(PIECE):
-                state.update(piece)
-        if state.hexdigest() != blob.name:
-            raise CheckpointError(f"{path} was altered or damaged (its hash differs); delete {blob} and fetch it again.")
-    return len(known)
 
 
 def _opened(path: Path) -> safetensors.safe_open:

@@ -7,6 +7,7 @@ time, are ever in memory: a text is read once, so nothing is gained by keeping e
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -155,4 +156,12 @@ class Umt5:
             inside["q.weight"],
             inside["near.weight"],
         )
-        return Umt5Config(words=words, width=width, depth=depth, heads=heads, inner=inner, hidden=inside["up.weight"][0], buckets=count)
+        config = Umt5Config(words=words, width=width, depth=depth, heads=heads, inner=inner, hidden=inside["up.weight"][0], buckets=count)
+        with torch.device("meta"):
+            like = Block(config)
+        for i, row in itertools.product(range(depth), INNER):
+            name, shape = prefix.format(i) + str(row[column]), tuple(like.get_parameter(row[0]).shape)
+            if shapes[name] != shape:
+                what = f"{shapes[name]} instead of {shape}"
+                raise CheckpointError(f"{name!r} in {self.where} is {what}: it belongs to another size; fetch it again.")
+        return config

@@ -48,29 +48,53 @@ class Theirs:
     where: str
     dtype: torch.dtype
     changes: list[tuple[lora.Change, float]] = dataclasses.field(default_factory=list)  # LoRA's, added before anything is rounded
+    beside: dict[str, list[lora.Change]] = dataclasses.field(default_factory=dict)  # LoRA's by their files, not added but worked out beside
+    strengths: dict[str, float] = dataclasses.field(default_factory=dict)  # of those, at the moment
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Whether all their tensors have the ``shapes`` that ours are made of; nothing is read. Raises CheckpointError."""
+        with torch.device("meta"):
+            like = Transformer(dataclasses.replace(self.config, depth=1))
+            for name, parts in self._parts().items():
+                given = [torch.empty(shapes[self.names[part]]) for part in parts]
+                self._joined(parts, given, like.get_parameter(re.sub(r"^blocks\.\d+", "blocks.0", name)).shape)
 
     def fill(self, module: nn.Module, prefix: str = "", leave_out: str = "-") -> None:
         """Put in all parameters of ours that begin with ``prefix`` and not with ``leave_out``. Raises CheckpointError."""
+        for name, parts in self._parts().items():
+            if name.startswith(prefix) and not name.startswith(leave_out):
+                inside = name.removeprefix(prefix)
+                put(module, inside, self._made(name, parts, module.get_parameter(inside).shape))
+
+    def _parts(self) -> dict[str, list[str]]:
+        """Which of theirs make each of ours, in order."""
         made: dict[str, list[str]] = {}
         for theirs, place in self.places.items():
-            if place.name.startswith(prefix) and not place.name.startswith(leave_out):
-                made.setdefault(place.name, []).append(theirs)
-        for name, parts in made.items():
-            inside = name.removeprefix(prefix)
-            put(module, inside, self._made(name, parts, module.get_parameter(inside).shape))
+            made.setdefault(place.name, []).append(theirs)
+        return made
+
+    def attach(self, module: nn.Module, prefix: str = "", leave_out: str = "-") -> None:
+        """Let what works beside the layers work in those that ``fill`` filled. Raises CheckpointError."""
+        for file, changes in self.beside.items():
+            inside = [change for change in changes if not change.name.startswith(leave_out)]
+            lora.attach(module, file, inside, self.strengths, prefix)
 
     def _made(self, name: str, parts: list[str], wanted: torch.Size) -> Tensor:
         """One of our parameters of the parts that they have for it, in order."""
-        try:
-            made = wan_keys.joined([wan_keys.arrange(self.places[part], self.tensors[self.names[part]], self.config) for part in parts])
-        except RuntimeError:
-            made = self.tensors[self.names[parts[0]]]
-        if made.shape != wanted:
-            shapes = f"{tuple(made.shape)} instead of {tuple(wanted)}"
-            raise CheckpointError(f"{parts[0]!r} in {self.where} is {shapes}: it belongs to another size; fetch it again.")
+        made = self._joined(parts, [self.tensors[self.names[part]] for part in parts], wanted)
         for change, strength in self.changes:
             made = lora.added(made, change, strength) if change.name == name else made
         return made.to(torch.float32 if any(word in name for word in EXACT) else self.dtype, copy=True).contiguous()
+
+    def _joined(self, parts: list[str], given: list[Tensor], wanted: torch.Size) -> Tensor:
+        try:
+            made = wan_keys.joined([wan_keys.arrange(self.places[part], one, self.config) for part, one in zip(parts, given, strict=True)])
+        except (RuntimeError, IndexError):
+            made = given[0]
+        if made.shape != wanted:
+            shapes = f"{tuple(made.shape)} instead of {tuple(wanted)}"
+            raise CheckpointError(f"{parts[0]!r} in {self.where} is {shapes}: it belongs to another size; fetch it again.")
+        return made
 
 
 class Source:
@@ -84,6 +108,7 @@ class Source:
         config, names, places = _looked_over(part.folder, self.shards)
         self.config, self.fps = config, FPS[0] in self.shards.shapes
         self.theirs = Theirs(config=config, places=places, names=names, tensors=self.shards, where=str(part.folder), dtype=dtype)
+        self.theirs.check(self.shards.shapes)
 
     def outer(self) -> Transformer:
         """The network without its blocks."""
@@ -92,6 +117,7 @@ class Source:
         self.theirs.fill(network, leave_out="blocks.")
         if self.fps:
             network.noise_table.bias.data += self._speed().to(network.noise_table.bias.dtype)
+        self.theirs.attach(network, leave_out="blocks.")
         self.shards.close()
         return network
 
@@ -108,7 +134,9 @@ class Source:
             block = layers.Block(self.config.width, self.config.heads, self.config.hidden, self.config.activation, self.config.bias)
         self.theirs.fill(block, prefix=f"blocks.{i}.")
         self.shards.close()
-        return pack(block.eval(), self.packed)
+        made = pack(block.eval(), self.packed)
+        self.theirs.attach(made, f"blocks.{i}.")
+        return made
 
 
 def load_transformer(where: str | Path, dtype: torch.dtype = torch.float32) -> Transformer:

@@ -15,7 +15,8 @@ SUPPORTED = "Wan 2.1 and 2.2 (T2V, TI2V) and weights derived from them"
 OTHERS = {
     "double_blocks.0.img_attn.qkv.weight": "Flux",
     "double_blocks.0.img_attn_qkv.weight": "HunyuanVideo",
-    "transformer_blocks.0.norm1.linear.weight": "CogVideoX or Flux",
+    "transformer_blocks.0.attn.add_k_proj.weight": "Flux or HunyuanVideo",
+    "transformer_blocks.0.norm1.linear.weight": "CogVideoX",
     "vace_blocks.0.after_proj.weight": "Wan VACE",
     "img_emb.proj.1.weight": "Wan 2.1's image-to-video with a CLIP encoder",
     "input_blocks.0.0.weight": "Stable Diffusion",
@@ -72,9 +73,11 @@ def from_shapes(shapes: Shapes, layout: str, where: str) -> TransformerConfig:
         hidden, reading = shapes[f"blocks.0.{up}.weight"][0], shapes[f"{text}.weight"][1]
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{where} lacks {error}: it is no whole Wan transformer; fetch it again.") from error
+    if width % HEAD:
+        raise CheckpointError(f"{where} does not tell how many heads its {width} channels make; put its config.json beside it.")
     channels = leaving // 4
     sizes = {"hidden": hidden, "text_width": reading, "channels": channels, "given_channels": entering - channels}
-    return wan(width=width, depth=depth, heads=max(1, width // HEAD), **sizes)
+    return wan(width=width, depth=depth, heads=width // HEAD, **sizes)
 
 
 def wan(

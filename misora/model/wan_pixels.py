@@ -7,13 +7,14 @@ with a memory of its own, so that neither the length nor the size of a video dec
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from misora.client.errors import CheckpointError
 from misora.model import wan_pixels_keys as keys
 from misora.model.hub import extra
 from misora.model.shards import Shards
@@ -138,8 +139,24 @@ def load_pixels(folder: Path, dtype: torch.dtype = torch.float32, device: torch.
     shards.close()
     with quiet(part.folder), torch.device("meta"):
         network = extra("diffusers").AutoencoderKLWan.from_config(config)
-        network.load_state_dict(state, assign=True)
+    _check(network, state, part.folder)
+    network.load_state_dict(state, assign=True)
     return WanPixels(network.to(device or torch.device("cpu")))
+
+
+def _check(network: Any, state: Mapping[str, Tensor], where: Path) -> None:
+    """Raise CheckpointError unless the network's tensors are all in ``state``, and nothing else."""
+    wanted = network.state_dict()
+    if missing := sorted(wanted.keys() - state.keys()):
+        raise CheckpointError(f"{where} lacks {missing[0]!r} and {len(missing) - 1} more of the autoencoder's tensors; fetch it again.")
+    if unknown := sorted(state.keys() - wanted.keys()):
+        raise CheckpointError(
+            f"{where} holds {unknown[0]!r} and {len(unknown) - 1} more tensors that Wan's autoencoder lacks; fetch it again."
+        )
+    for name, tensor in state.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(wanted[name].shape)}"
+            raise CheckpointError(f"{name!r} in {where} is {shapes}: it belongs to another size; fetch it again.")
 
 
 def windows(side: int, tile: int) -> list[tuple[int, int]]:

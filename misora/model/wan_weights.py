@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +11,9 @@ from typing import Any, cast
 import torch
 
 from misora.client.errors import CheckpointError, UsageError
-from misora.model import hub, lora
+from misora.model import hub, lora, wan_parts
 from misora.model.blocks import Blocks
+from misora.model.hashes import verify
 from misora.model.packed import KINDS
 from misora.model.transformer import Transformer
 from misora.model.wan import Source, open_transformer, read_json
@@ -47,6 +49,7 @@ class WanWeights:
     steps: int = 30
     guidance: float = 5.0
     limit: float | None = None  # bytes of the device's memory to take at most; None: what is free
+    strengths: dict[str, float] = dataclasses.field(default_factory=dict)  # of live LoRAs, by their files: may be changed between two clips
 
     @property
     def blocks(self) -> Blocks:
@@ -58,10 +61,11 @@ class WanWeights:
 class Loading:
     """How weights are to be loaded: LoRA files and how strongly each, ``int8`` or ``fp8`` bytes, where (None: the best there is).
 
-    ``memory``: bytes to take at most, None for what is free.
+    ``memory``: bytes to take at most, None for what is free. ``live``: LoRAs stay beside the matrices, so that their strength can change.
     """
 
     loras: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    live: bool = False
     packed: str | None = None
     device: str | None = None
     memory: float | None = None
@@ -75,16 +79,16 @@ def load_wan(model: str | Path, how: Loading) -> WanWeights:
     dtype = compute_type(device)
     told, sampler = (_told(folder, name) for name in ("model_index.json", "scheduler/scheduler_config.json"))
     refuse(folder)
-    text = WanText(folder, hub.cache().parent / "misora-text", dtype, device)  # first what fails quickly
-    source = Source(part_of(folder, "transformer"), dtype, how.packed)
+    source = Source(part_of(folder, "transformer"), dtype, how.packed)  # first what names another family
     if source.config.given_channels:
         what = f"{folder} reads a picture as {source.config.given_channels} channels beside the noise"
         raise CheckpointError(f"{what}, which Misora does not run; animate pictures with wan2.2-ti2v-5b.")
+    text = WanText(folder, hub.cache().parent / "misora-text", dtype, device)
     learned = learned_by(told, source)
     rate = 16.0 if learned == TEXT else 24.0
-    for path, strength in how.loras.items():
-        source.theirs.changes.extend((change, strength) for change in lora.read(path, source.config))
-        learned = FORCED if strength and lora.taught_fills(path) else learned
+    learned = FORCED if _changed(source, how) else learned
+    for network in wan_parts.PLACES:
+        verify(part_of(folder, network).files, hub.checked(), again=False)
     autoencoder = load_pixels(folder, device=device)
     if autoencoder.channels != source.config.channels:
         both = f"{autoencoder.channels} latent channels and the transformer {source.config.channels}"
@@ -99,8 +103,24 @@ def load_wan(model: str | Path, how: Loading) -> WanWeights:
         rate=rate,
         learned=learned,
         limit=how.memory,
+        strengths=source.theirs.strengths,
         **_sampled(told, sampler),
     )
+
+
+def _changed(source: Source, how: Loading) -> bool:
+    """Give the transformer its LoRAs; whether one of them taught it any levels at all. Raises CheckpointError, UsageError."""
+    forced = False
+    for path, strength in how.loras.items():
+        if not math.isfinite(strength):
+            raise UsageError(f"The LoRA {path} cannot work {strength:g} times; give its strength as a number, for example 0.8.")
+        changes = lora.read(path, source.config)
+        if how.live:
+            source.theirs.beside[path], source.theirs.strengths[path] = changes, strength
+        else:
+            source.theirs.changes.extend((change, strength) for change in changes)
+        forced = forced or bool(strength and lora.taught_fills(path))
+    return forced
 
 
 def is_open(model: str | Path) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from misora.client.errors import CheckpointError
-from misora.model import amx, checkpoint, heap
+from misora.model import amx, checkpoint, heap, hub
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig
 from misora.model.linear import reorder
 from misora.model.painter import Painter, PainterConfig
@@ -48,6 +48,8 @@ def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
     """The folder of a model: ``embedded`` or a path that holds the ``files`` that are needed. Raises CheckpointError."""
     folder = EMBEDDED if str(model) == "embedded" else Path(model)
     missing = [name for name in files if not os.path.isfile(folder / f"{name}.safetensors")]
+    if missing and not os.path.exists(folder):
+        raise CheckpointError(hub.unknown(str(model)))
     if missing:
         where = "this installation" if folder == EMBEDDED else str(folder)
         raise CheckpointError(f"There is no {missing[0]}.safetensors in {where}; give --model a folder with {', '.join(files)}.")

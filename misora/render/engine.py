@@ -55,6 +55,11 @@ class Misora:
     def __init__(self, weights: Weights | WanWeights, stage: Stage | None = None) -> None:
         self.weights, self.stage = weights, stage
 
+    @property
+    def loras(self) -> dict[str, float]:
+        """How strong each live LoRA is, by its file; it works so from the next video on."""
+        return self.weights.strengths if isinstance(self.weights, WanWeights) else {}
+
     def generate(self, prompt: str, *, seconds: float = Request.seconds, **wishes: Unpack[Wishes]) -> Cut:
         """A video from a sentence; with 0 ``seconds`` a picture."""
         return self.make(_request(prompt, seconds, wishes), wishes)
@@ -152,6 +157,7 @@ def load(
     model: str | Path = "embedded",
     loras: Mapping[str, float] | None = None,
     *,
+    live: bool = False,
     pack: str | None = None,
     device: str | None = None,
     memory: float | None = None,
@@ -159,10 +165,11 @@ def load(
 ) -> Misora:
     """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
 
-    For Wan's weights: LoRA files and how strong each is, ``int8`` or ``fp8`` bytes for the matrices, the device (None: the best there
-    is), and the gigabytes to take at most (None: what is free). ``stage`` simulates scenes; it stands on a floor above this one.
+    For Wan's weights: LoRA files and how strong each is (with ``live`` they are not merged and ``.loras`` holds their strengths, which may
+    be changed between two videos), ``int8`` or ``fp8`` bytes for the matrices, the device (None: the best there is), and the gigabytes to
+    take at most (None: what is free). ``stage`` simulates scenes; it stands on a floor above this one.
     """
-    how = Loading(packed=pack, device=device, memory=None if memory is None else memory * 1e9)
+    how = Loading(live=live, packed=pack, device=device, memory=None if memory is None else memory * 1e9)
     return Misora(open_weights(model, loras, how), stage)
 
 

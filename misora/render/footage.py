@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
@@ -27,7 +29,25 @@ LATENTS = ".latents.safetensors"  # beside a video of ours: what it was decoded 
 
 
 class Notice(UserWarning):
-    """What was done to an input to make it fit; the command line prints it, Python shows it as a warning."""
+    """What was done to an input to make it fit, and what weights do less well; the command line prints it, Python shows it as a warning."""
+
+
+@contextlib.contextmanager
+def noticed() -> Iterator[list[str]]:
+    """What is said with a Notice meanwhile, each sentence once; other warnings go where they always go."""
+    said: list[str] = []
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *others: Any, **more: Any) -> None:
+            if not issubclass(category, Notice):
+                shown(message, category, *others, **more)
+            elif str(message) not in said:
+                said.append(str(message))
+
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = note
+        yield said
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,13 @@ class Renderer:
 
     def __call__(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
         """Write ``job``'s three files into ``folder``; facts about them. Raises MisoraError, and whatever ``progress`` raises."""
+        from misora.render.footage import noticed
+
+        with noticed() as said:
+            facts = self._made(job, folder, progress)
+        return facts | {"notices": said}
+
+    def _made(self, job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
         from misora.render.render import render
         from misora.render.wan import suited
 

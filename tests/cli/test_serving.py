@@ -72,3 +72,9 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         )
     assert done.returncode == 1 and "ready" not in done.stdout and "Traceback" not in done.stderr
     assert "is taken; give another --host or --port" in done.stderr.splitlines()[-1]
+
+
+def test_a_model_s_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--data", str(tmp_path / "data"), "--model", "sora-2=./nowhere"]) == 2
+    assert "nothing at ./nowhere, which is to be sora-2" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
 import shutil
 import types
@@ -105,6 +107,39 @@ def test_whatever_the_hub_refuses_is_a_sentence_that_says_what_to_do(
     monkeypatch.setattr("huggingface_hub.hf_hub_download", _raising(name))
     with pytest.raises(CheckpointError, match=says):
         hub.pull("someone/wan")
+
+
+def test_a_hub_that_does_not_answer_is_told_in_a_sentence(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As its HTTP library raises it: what the library wraps for one call it lets through for another."""
+    web = importlib.import_module(type(hub.library().get_session()).__module__.partition(".")[0])
+
+    def silent(*args: object, **kwargs: object) -> None:
+        raise web.ConnectError("[Errno 111] Connection refused")
+
+    monkeypatch.setattr("huggingface_hub.model_info", silent)
+    assert main(["models", "pull", "someone/wan"]) == 1
+    said = capsys.readouterr().err
+    assert "the hub cannot be reached; go online and pull again" in said and said.count("\n") == 1
+
+
+def test_a_disk_that_fills_on_the_way_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub, "check_family", full)
+    with pytest.raises(CheckpointError, match="The disk was full before all of someone/wan was here; make room in .*, and pull again"):
+        hub.pull("someone/wan")
+
+
+def test_half_a_download_is_told_by_what_is_missing(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _downloaded(cache)
+    (folder / "model_index.json").write_text(
+        json.dumps({"_class_name": "WanPipeline", "transformer": ["diffusers", "x"], "vae": ["a", "b"]})
+    )
+    assert main(["generate", "a red ball", "--model", "someone/tiny-wan", "--quiet"]) == 1
+    assert "Only half of someone/tiny-wan is on this machine (vae/ is missing); fetch the rest" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told_before_anything_comes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

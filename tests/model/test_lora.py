@@ -33,6 +33,7 @@ NAMINGS = {
     "diffusers": "transformer.{0}.lora_{2}.weight",
     "comfy": "diffusion_model.{1}.lora_{2}.weight",
     "kohya": "lora_unet_{1}.lora_{2}.weight",
+    "peft": "base_model.model.{0}.lora_{2}.weight",
 }
 
 
@@ -86,13 +87,19 @@ def test_whole_differences_are_added_too(tmp_path: Path) -> None:
     oracle = wan.transformer()
     ours = load_transformer(wan.save(oracle, tmp_path / "model"))
     bias, norm = torch.randn(wan.HEADS * wan.HEAD), torch.randn(wan.HEADS * wan.HEAD)
-    save_file(
-        {"diffusion_model.blocks.0.self_attn.q.diff_b": bias, "diffusion_model.blocks.0.self_attn.norm_k.diff": norm},
-        tmp_path / "difference.safetensors",
-    )
+    table, last = torch.randn(1, 6, wan.HEADS * wan.HEAD), torch.randn(1, 2, wan.HEADS * wan.HEAD)
+    told = {
+        "blocks.0.self_attn.q.diff_b": bias,
+        "blocks.0.self_attn.norm_k.diff": norm,
+        "blocks.1.diff_m": table,
+        "head.modulation.diff": last,
+    }
+    save_file({f"diffusion_model.{name}": tensor for name, tensor in told.items()}, tmp_path / "difference.safetensors")
     lora.merge(ours, lora.read(tmp_path / "difference.safetensors", ours.config))
     oracle.blocks[0].attn1.to_q.bias.data += bias
     oracle.blocks[0].attn1.norm_k.weight.data += norm
+    oracle.blocks[1].scale_shift_table.data += table
+    oracle.scale_shift_table.data += last
     x, level, text = _inputs("t2v")
     assert _distance(_made(ours), _theirs(oracle, x, level, text)) < 1e-5
 
@@ -106,6 +113,16 @@ def test_whole_differences_are_added_too(tmp_path: Path) -> None:
             {"transformer.blocks.0.attn1.to_q.lora_A.weight": (3, 64), "transformer.blocks.0.attn1.to_q.lora_B.weight": (64, 3)},
             "another size",
         ),
+        (
+            {"transformer.blocks.0.attn1.to_q.lora_A.weight": (3, 52), "transformer.blocks.0.attn1.to_q.lora_B.weight": (52, 5)},
+            "do not belong together",
+        ),
+        (
+            {"transformer.blocks.0.attn1.to_q.lora_A.weight": (3,), "transformer.blocks.0.attn1.to_q.lora_B.weight": (3,)},
+            "do not belong together",
+        ),
+        ({"diffusion_model.blocks.0.self_attn.q.diff": (52, 5)}, "another size"),
+        ({}, "changes nothing"),
         ({"blocks.0.attn1.to_q.weight": (52, 52)}, "no part of a LoRA"),
     ],
 )

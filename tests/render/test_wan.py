@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+import misora
 from misora.cli.main import main
 from misora.client.errors import CheckpointError, GenerationError, UsageError
 from misora.flow.generate import Sampling, generate
@@ -21,7 +23,7 @@ from misora.model.weights import WanWeights, open_weights
 from misora.render import verbs
 from misora.render import wan as drawing
 from misora.render.footage import Footage, Notice
-from misora.render.learned import APPROXIMATE, LEARNED, verb_of
+from misora.render.learned import APPROXIMATE, LEARNED, demand, verb_of
 from misora.render.render import render
 from misora.render.request import Request
 from misora.render.wan import suited
@@ -182,6 +184,82 @@ def test_a_lora_changes_the_video_by_its_strength(folder: Path, weights: WanWeig
     assert main(["generate", "a red ball", "--lora", "style.safetensors:much", "--out", str(tmp_path / "ball.mp4")]) == 2
     with pytest.raises(CheckpointError, match="for weights of the Wan family"):
         open_weights("embedded", {"style.safetensors": 1.0})
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_live_lora_is_as_strong_as_it_is_told_to_be(folder: Path, weights: WanWeights, tmp_path: Path, held: bool) -> None:
+    down, up = torch.randn(2, wan.HEADS * wan.HEAD), torch.randn(wan.HEADS * wan.HEAD, 2)
+    name, path = "diffusion_model.blocks.0.self_attn.v.lora_{}.weight", str(tmp_path / "style.safetensors")
+    save_file({name.format("A"): down, name.format("B"): up}, path)
+    engine = misora.load(str(folder), {path: 0.7}, live=True)
+    live, merged = engine.weights, open_weights(folder, {path: 0.7})
+    assert isinstance(live, WanWeights) and isinstance(merged, WanWeights) and engine.loras == {path: 0.7}
+    x, text, marks = torch.randn(1, 10, 2, 4, 4), torch.randn(1, 5, wan.TEXT), torch.zeros(1, 2, dtype=torch.long)
+
+    def made(one: WanWeights) -> torch.Tensor:
+        (one.blocks.hold if held else one.blocks.let_go)()
+        with torch.inference_mode():
+            result: torch.Tensor = one.transformer(x, torch.full((1, 2), 0.5), text, marks, marks.float(), marks)
+        return result.float()
+
+    wanted, plain = made(merged), made(weights)
+    far = float((wanted - plain).norm())
+    assert float((made(live) - wanted).norm()) < 0.1 * far, "merged and live differ by rounding alone"
+    engine.loras[path] = 0.0
+    assert torch.equal(made(live), plain)
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf")])
+def test_a_strength_that_is_no_number_is_refused(folder: Path, weights: WanWeights, strength: float) -> None:
+    with pytest.raises(UsageError, match="give its strength as a number"):
+        open_weights(folder, {"style.safetensors": strength})
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("flux.safetensors", "holds Flux, which Misora does not run"),
+        ("wan.pth", "is a pickle, which could run code"),
+        ("wan.gguf", "is a GGUF file, which Misora does not read; give a .safetensors file"),
+        ("notes.txt", "no safetensors file"),
+    ],
+)
+def test_a_file_is_told_by_what_it_is_and_not_by_what_lacks_beside_it(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_bytes(b"?" * 9)
+    if name.startswith("flux"):
+        save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2, 2)}, tmp_path / name)
+    with pytest.raises(CheckpointError, match=says):
+        open_weights(tmp_path / name)
+
+
+def test_networks_beside_the_transformer_are_told_by_the_tensor(folder: Path, tmp_path: Path) -> None:
+    for part, says in (("vae", "more of the autoencoder's tensors"), ("text_encoder", r"is \(3, 3\) instead of")):
+        made = _beside(folder, tmp_path / part)
+        (made / part).unlink()
+        shutil.copytree(folder / part, made / part)
+        path = next((made / part).glob("*.safetensors"))
+        tensors = load_file(path)
+        name = sorted(tensors)[0] if part == "vae" else max(name for name in tensors if name.endswith("wi_1.weight"))
+        del tensors[name]
+        save_file(tensors if part == "vae" else tensors | {name: torch.zeros(3, 3)}, path)
+        with pytest.raises(CheckpointError, match=says) as told:
+            open_weights(made)
+        assert name in str(told.value)
+
+
+def test_a_server_keeps_what_was_said_of_a_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from misora.server.files import Files
+    from misora.server.rendering import Renderer
+    from misora.server.settings import Settings
+
+    def made(self: Renderer, *given: object) -> dict[str, object]:
+        for _ in range(2):
+            demand(verbs.animate(ASKED, _image()), TEXT)
+        return {"seed": 1}
+
+    monkeypatch.setattr(Renderer, "_made", made)
+    facts = Renderer(Files(tmp_path), Settings(data=tmp_path))(None, tmp_path, lambda *told: None)  # type: ignore[arg-type]
+    assert facts["seed"] == 1 and [said.split(",")[0] for said in facts["notices"]] == ["These weights never learned animate"]
 
 
 def _beside(folder: Path, made: Path, **told: object) -> Path:

@@ -56,6 +56,7 @@ def facts(services: Services, job: Job) -> dict[str, Any]:
     shown = {"review": job.review, "published_at": job.published_at, "hidden_at": job.hidden_at, "seed": job.facts.get("seed")}
     shown |= {
         "unchecked": job.facts.get("unchecked", []),
+        "notices": job.facts.get("notices", []),  # what was made to fit, and what these weights only come near to
         "asked": {name: _told(job.request[name]) for name in ASKED if name in job.request},
     }
     return shape.video(job) | {"misora": state | shown}
