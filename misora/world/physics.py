@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 GRAVITY = 9.81  # metres per second squared
 LONGEST_STEP = 0.003  # seconds; contacts of the stiffness below are then still resolved by several steps
-STEPS_PER_LOOK = 4  # contacts are read after this many steps, less than one contact lasts
+STEPS_PER_LOOK = 4  # contacts are read after this many steps, less than one contact lasts, and at the end of a frame
 STIFFNESS = 300.0**2  # of a bouncing contact, per unit of mass: it lasts pi / 300 s, about 10 ms
 HULL = 64  # corners of the convex hull of a mesh, at most
 ROUND = ("ball", "capsule", "egg", "cylinder", "cone")
@@ -86,21 +86,33 @@ def simulate(
     kicks: Sequence[Kick] = (),
     bursts: Sequence[Burst] = (),
     gravity: float = GRAVITY,
+    beat: float | None = None,
 ) -> Record:
-    """Step the solids for ``seconds`` and record ``round(seconds * frame_rate) + 1`` frames. Deterministic."""
-    looks = math.ceil(1.0 / (frame_rate * LONGEST_STEP * STEPS_PER_LOOK))
-    world = _World(solids, timestep=1.0 / (frame_rate * looks * STEPS_PER_LOOK), gravity=gravity, bursts=bursts)
-    waiting = sorted(kicks, key=lambda kick: kick.time)
-    frames = round(seconds * frame_rate) + 1
+    """Step the solids for ``seconds`` and record ``round(seconds * frame_rate) + 1`` frames. Deterministic.
+
+    With a ``beat`` all happens as it does at that frame rate, where its steps go evenly into these frames: twice its rate, every second
+    frame is the same.
+    """
+    beat = beat if beat and frame_rate % beat == 0 and _steps(beat) * beat % frame_rate == 0 else frame_rate
+    steps = round(_steps(beat) * beat / frame_rate)  # in a frame
+    world = _World(solids, timestep=1.0 / (beat * _steps(beat)), gravity=gravity, bursts=bursts)
+    waiting = sorted((max(0, math.ceil(kick.time * beat - 0.5)) / beat, number) for number, kick in enumerate(kicks))  # when, which
     world.write_frame()
-    for frame in range(1, frames):
-        while waiting and waiting[0].time <= (frame - 0.5) / frame_rate:
-            world.kick(waiting.pop(0))
-        for _ in range(looks):
-            mujoco.mj_step(world.model, world.data, STEPS_PER_LOOK)
-            world.look(frame)
+    for frame in range(1, round(seconds * frame_rate) + 1):
+        while waiting and waiting[0][0] <= (frame - 0.5) / frame_rate:
+            world.kick(kicks[waiting.pop(0)[1]])
+        for number in range((frame - 1) * steps + 1, frame * steps + 1):
+            if number % STEPS_PER_LOOK == 0 or number == frame * steps:
+                mujoco.mj_step(world.model, world.data, number - world.steps)
+                world.steps = number
+                world.look(frame, acts=number % STEPS_PER_LOOK == 0)
         world.write_frame()
     return world.record()
+
+
+def _steps(frame_rate: float) -> int:
+    """How many steps a frame takes at a rate: whole looks, none of them longer than is safe."""
+    return STEPS_PER_LOOK * math.ceil(1.0 / (frame_rate * LONGEST_STEP * STEPS_PER_LOOK))
 
 
 def rest(solids: Sequence[Solid], *, frames: int) -> Record:
@@ -134,6 +146,7 @@ class _World:
         self.present = np.ones(len(solids), np.bool_)
         self.rows: list[tuple[npt.NDArray[Any], ...]] = []
         self.contacts: set[tuple[int, int, int]] = set()
+        self.steps = 0  # so far
         free = [not (solid.fixed or solid.hinge) for solid in solids]
         joints = [int(joint) if is_free else -1 for joint, is_free in zip(self.model.body_jntadr[1:], free, strict=True)]
         self.pose_at = [int(self.model.jnt_qposadr[joint]) if joint >= 0 else -1 for joint in joints]  # -1: not free
@@ -148,13 +161,13 @@ class _World:
         if self.present[kick.body]:
             self._set_velocity(kick.body, kick.velocity, kick.spin)
 
-    def look(self, frame: int) -> None:
-        """Note who touches whom, and burst what was to burst at a touch."""
+    def look(self, frame: int, *, acts: bool) -> None:
+        """Note who touches whom, and where it ``acts`` burst what was to burst at a touch."""
         if not self.data.ncon:
             return
         for a, b in self.data.contact.geom.tolist():  # geom 0 is the floor, geom i + 1 belongs to body i
             self.contacts.add((frame, max(a, b) - 1, min(a, b) - 1))
-            for burst in tuple(self.bursts):
+            for burst in tuple(self.bursts) if acts else ():
                 if burst.body in (a - 1, b - 1):
                     self.bursts.remove(burst)
                     self._burst(burst)

@@ -16,6 +16,7 @@ from misora.world.mesh import Mesh
 from misora.world.shot import Body, Shot
 
 NO_MESHES: Mapping[int, Mesh] = {}
+BEAT = 12.0  # frames per second at which training films: a scene moves as it does there also at 24 and 48
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,8 @@ def film_take(
         record = physics.rest(solids, frames=len(times))
     else:
         length = (len(times) - 1) / picture.frame_rate
-        record = physics.simulate(solids, seconds=length, frame_rate=picture.frame_rate, kicks=draft.kicks, bursts=bursts)
+        rate = picture.frame_rate
+        record = physics.simulate(solids, seconds=length, frame_rate=rate, kicks=draft.kicks, bursts=bursts, beat=BEAT)
     return Take(record=record, solids=tuple(solids), pieces_of=pieces_of, camera=stage.film(cards, times, view, rng))
 
 

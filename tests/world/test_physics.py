@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,3 +111,23 @@ def test_placing_without_simulating_equals_simulating(shape: str) -> None:
 def test_the_same_scene_moves_the_same_way_twice() -> None:
     scene = (dataclasses.replace(BALL, velocity=(2.0, 0.1, 0.0)), dataclasses.replace(CUBE, position=(1.0, 0.0, 0.3)))
     assert np.array_equal(record(*scene).positions, record(*scene).positions)
+
+
+@pytest.mark.parametrize("rate", [24.0, 48.0])
+def test_a_scene_at_twice_the_rate_has_the_same_moments_and_some_between(rate: float) -> None:
+    pieces = [Solid(shape="shard", half=(0.1, 0.1, 0.1), position=(x, 0.0, 0.0), velocity=(8.0 * x, 0.0, 1.0)) for x in (-0.15, 0.15)]
+    falling, ball = (
+        dataclasses.replace(CUBE, position=(2.0, 0.0, 1.3)),
+        dataclasses.replace(BALL, velocity=(1.5, 0.0, 0.0), restitution=0.6),
+    )
+    told: dict[str, Any] = {
+        "kicks": [Kick(time=0.57, body=1, velocity=(0.0, 1.0, 2.0), spin=(0.0, 3.0, 0.0))],
+        "bursts": [Burst(body=0, pieces=(2, 3))],
+        "beat": 12.0,
+    }
+    slow, fast = (record(falling, ball, *pieces, seconds=2.0, frame_rate=each, **told) for each in (12.0, rate))
+    more = round(rate / 12)
+    for name in ("positions", "orientations", "masses_at", "velocities", "present"):
+        assert np.array_equal(getattr(slow, name), getattr(fast, name)[::more]), name
+    late = {(math.ceil(frame / more), a, b) for frame, a, b in fast.contacts.tolist()}
+    assert {tuple(row) for row in slow.contacts.tolist()} <= late, "who touches whom is noted in the same moments"
