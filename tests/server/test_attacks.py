@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.client
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 import pytest
 
 from misora.server.api import sending
+from misora.server.guard import Verdict
 from misora.server.queue import publishing, uploads
-from tests.server.shop import FILM, Shop, new_key
+from tests.server.shop import ALLOW, FILM, Shop, new_key
 from tests.server.test_content import ask, finished
 
 RANGES = ["bytes=abc", "items=0-1", "bytes=3-1", "bytes=", "bytes=-", "x", "bytes=0-1,4-5", "bytes=9-", "bytes=-0"]
@@ -102,7 +105,7 @@ def test_a_stranger_sends_little_and_no_file(shop: Shop) -> None:
     body, kind = form(reason=b"why", file=b"x")
     assert ask(shop, "POST", path, body, content_type=kind)[0] == 400
     assert ask(shop, "POST", path, {"reason": long})[0] == ask(shop, "POST", "/v1/misora/session", {"key": long})[0] == 413
-    assert ask(shop, "POST", path, b"reason=" + long.encode(), content_type="application/x-www-form-urlencoded")[0] == 400
+    assert ask(shop, "POST", path, b"reason=" + long.encode(), content_type="application/x-www-form-urlencoded")[0] == 413
 
 
 @pytest.mark.parametrize("text", ["\u200b\u200b", "\u202e \u2066", "\u3000", "\x7f\x01", "\ufeff"])
@@ -116,3 +119,39 @@ def test_a_prompt_that_nobody_can_see_is_a_400(shop: Shop, text: str) -> None:
 def test_an_absurd_limit_is_a_400(shop: Shop, path: str, limit: str) -> None:
     code, _, text = ask(shop, "GET", f"/v1/{path}?limit={limit if limit.isascii() else '%EF%BC%91'}")
     assert code == 400 and json.loads(text)["error"]["param"] == "limit"
+
+
+def test_one_request_has_only_so_much_judged(shop: Shop) -> None:
+    card = {"prompt": "y" * 20_000, "seconds": 2}
+    ways: list[tuple[str, dict[str, Any], int]] = [
+        ("/v1/moderations", {"input": ["x" * 1000] * 64}, 200),
+        ("/v1/moderations", {"input": ["x" * 1001] * 64}, 400),
+        ("/v1/moderations", {"input": [{"type": "text", "text": "x" * 32_000}] * 3}, 400),
+        ("/v1/videos", {"prompt": "x" * 32_000, "negative_prompt": "y" * 32_000}, 200),
+        ("/v1/videos", {"prompt": "x" * 32_000, "storyboard": [card, card]}, 400),
+    ]
+    for path, sent, status in ways:
+        code, _, text = ask(shop, "POST", path, sent)
+        assert code == status, text
+        assert code == 200 or json.loads(text)["error"]["code"] == "string_above_max_length"
+
+
+def test_texts_that_take_long_keep_nobody_else_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    judging, over = threading.Semaphore(0), threading.Event()
+
+    def judged(text: str) -> Verdict:
+        if text == "long":
+            judging.release()
+            over.wait(60)
+        return ALLOW
+
+    monkeypatch.setattr(shop.services.guard, "check_text", judged)
+    with concurrent.futures.ThreadPoolExecutor(48) as pool:  # more than the server has threads
+        asked = [pool.submit(ask, shop, "POST", "/v1/moderations", {"input": "long"}) for _ in range(48)]
+        try:
+            assert judging.acquire(timeout=60)
+            others = ask(shop, "GET", "/healthz"), ask(shop, "GET", "/v1/videos"), ask(shop, "POST", "/v1/videos", {"prompt": "x"})
+            assert [code for code, _, _ in others] == [200] * 3 and not any(each.done() for each in asked)
+        finally:
+            over.set()
+        assert {each.result()[0] for each in asked} == {200}

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misora.client.errors import MisoraError
 from misora.media.limits import LIMITS
-from misora.server.api import admin, health, pages, routes
+from misora.server.api import admin, bodies, health, pages, routes
 from misora.server.api.auth import guarded
 from misora.server.api.errors import ApiError, body_of, invalid
 from misora.server.api.routes import ROUTES
@@ -52,7 +52,7 @@ def _open(services: Services, route: routes.Route) -> Any:
         try:
             return await route.open(services, request)
         finally:
-            await request.close()
+            await bodies.close(request)
 
     return endpoint
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from misora.server.accounts import keys
 from misora.server.accounts.keys import Caller
-from misora.server.api import session
+from misora.server.api import bodies, session
 from misora.server.api.errors import ApiError, not_allowed
 from misora.server.api.services import Services
 
@@ -31,7 +31,7 @@ def guarded(services: Services, handler: Handler, scope: str) -> Callable[[Reque
         try:
             return await handler(services, request, caller)
         finally:
-            await request.close()  # the temporary files of a form
+            await bodies.close(request)
 
     return endpoint
 

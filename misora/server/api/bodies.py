@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from misora.server.api.errors import ApiError, invalid
 
-TEXT_BYTES = 32_000_000  # of JSON or of form fields: a data URL may have 20,971,520 characters
+TEXT_BYTES = 32_000_000  # of JSON or of all form fields together: a data URL may have 20,971,520 characters
+PLAIN_BYTES = 1_000_000  # of a form that was not sent as multipart: each percent sign costs the reader forty times its size
+VALUES = 200_000  # of JSON: each costs its reader seventy bytes, however short it is
 SMALL = 20_000  # of what anybody may send without a key
 FILES, FIELDS, DEPTH = 16, 200, 5
+MULTIPART = "multipart/form-data"
 STEP = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -31,16 +34,36 @@ class Body:
 async def read(request: Request, *, small: bool = False, empty: bool = False) -> Body:
     """The body of a request, ``small`` where a stranger may send it and it holds no file, or ``empty``. Raises ApiError."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return Body(fields=nested(await _form(request, small)), form=True)
+    if kind in (MULTIPART, "application/x-www-form-urlencoded"):
+        return Body(fields=nested(await _form(request, small, multipart=kind == MULTIPART)), form=True)
     if kind not in ("application/json", "", "text/json") and not kind.endswith("+json"):
         raise ApiError(415, "Send the request as multipart/form-data or application/json.", code="unsupported_media_type")
     return Body(fields=await _json(request, SMALL if small else TEXT_BYTES, empty), form=False)
 
 
-async def _form(request: Request, small: bool) -> list[tuple[str, Any]]:
+class _Fields(MultiPartParser):
+    """Starlette's parser, which keeps files on the disk beyond their first megabyte and fields in memory: here these have one limit."""
+
+    fields = 0  # bytes so far
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self.fields += end - start
+            if self.fields > self.max_part_size:
+                raise _too_large(self.max_part_size)
+        super().on_part_data(data, start, end)
+
+
+async def close(request: Request) -> None:
+    """Let go of what came with a request: the temporary files of its form."""
+    if (form := getattr(request.state, "form", None)) is not None:
+        await form.close()
+
+
+async def _form(request: Request, small: bool, *, multipart: bool) -> list[tuple[str, Any]]:
+    most = SMALL if small else TEXT_BYTES if multipart else PLAIN_BYTES
     try:
-        form = await request.form(max_files=0 if small else FILES, max_fields=FIELDS, max_part_size=SMALL if small else TEXT_BYTES)
+        form = await _parsed(request, most, 0 if small else FILES, multipart=multipart)
     except MultiPartException as error:
         raise ApiError(400, f"The form cannot be read: {error.message}", code="invalid_body") from None
     except (ValueError, KeyError, UnicodeError):
@@ -51,20 +74,40 @@ async def _form(request: Request, small: bool) -> list[tuple[str, Any]]:
         if type(error).__module__.startswith(("python_multipart", "multipart", "starlette")):
             raise ApiError(400, "The form cannot be read; check its boundary and its encoding.", code="invalid_body") from None
         raise
+    request.state.form = form
     return form.multi_items()
 
 
-async def _json(request: Request, most: int, empty: bool) -> dict[str, Any]:
-    pieces, size = [], 0
+async def _parsed(request: Request, most: int, files: int, *, multipart: bool) -> FormData:
+    if multipart:
+        return await _Fields(request.headers, request.stream(), max_files=files, max_fields=FIELDS, max_part_size=most).parse()
+    return await FormParser(request.headers, _limited(request, most), max_fields=FIELDS, max_part_size=most).parse()
+
+
+async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises ApiError where it is longer than ``most`` bytes."""
+    size = 0
     async for piece in request.stream():
         size += len(piece)
         if size > most:
-            raise ApiError(413, f"The request has more than {most:,} bytes; send files as multipart/form-data.", code="too_large")
-        pieces.append(piece)
-    if empty and not size:
+            raise _too_large(most)
+        yield piece
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"The request has more than {most:,} bytes; send files as files, in {MULTIPART}.", code="too_large")
+
+
+async def _json(request: Request, most: int, empty: bool) -> dict[str, Any]:
+    data = bytearray()
+    async for piece in _limited(request, most):
+        data += piece
+    if empty and not data:
         return {}
+    if sum(map(data.count, (b",", b"[", b"{"))) > VALUES:
+        raise ApiError(413, f"The request has more than {VALUES:,} values.", code="too_large")
     try:
-        fields = json.loads(b"".join(pieces), parse_constant=_no_constant)
+        fields = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise ApiError(400, "The body of the request is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from misora.client.wire import SIDES, parse_size
@@ -13,6 +13,7 @@ from misora.server.api.bodies import Body, files
 from misora.server.api.errors import ApiError, invalid, wrong_type
 
 PROMPT = 32_000  # characters, as the contract says
+JUDGED = 64_000  # characters that a request may have judged in all: judging takes a second or more for every prompt's worth
 INTEGER = 2**63 - 1
 NESTED = ("object", "array", "texts", "notes", "source")
 
@@ -80,6 +81,13 @@ def plain_text(value: Any, param: str, least: float, most: float) -> str:
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise invalid(param, f"Invalid '{param}': it holds characters that are no text (NUL or half a surrogate pair).")
     return value
+
+
+def check_judged(texts: Iterable[str | None], param: str) -> None:
+    """Raise ApiError where the policy would have more to read of one request than its share."""
+    if (length := sum(len(text or "") for text in texts)) > JUDGED:
+        message = f"Invalid '{param}': its texts are too long together. Expected at most {JUDGED:,} characters, got {length:,}."
+        raise invalid(param, message, "string_above_max_length")
 
 
 def _text(field: Field, value: Any, form: bool, param: str) -> str:
@@ -261,4 +269,4 @@ SCHEMAS: dict[str, Callable[[Field], dict[str, Any]]] = {
     "source": lambda field: {"anyOf": [object_schema(field.inside) | {"minProperties": 1, "maxProperties": 1}]},
 }
 
-__all__ = ["ApiError", "Field", "check", "object_schema", "plain_text", "query_integer"]
+__all__ = ["ApiError", "Field", "check", "check_judged", "object_schema", "plain_text", "query_integer"]

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from misora.server.accounts.keys import Caller
 from misora.server.api import bodies, inputs
 from misora.server.api.errors import ApiError, invalid, wrong_type
-from misora.server.api.fields import PROMPT, plain_text
+from misora.server.api.fields import PROMPT, check_judged, plain_text
 from misora.server.api.services import Services
 from misora.server.guard import Verdict, worse
 from misora.server.queue.job import new_id
@@ -45,7 +45,9 @@ async def create(services: Services, request: Request, caller: Caller) -> Respon
             raise invalid(name[:100], f"Unknown parameter: '{name[:100]}'.", "unknown_parameter")
     model = plain_text(body.get("model") or "misora-policy", "model", 1, 200)
     texts, urls = _parts(services, body.get("input"))
-    results = await run_in_threadpool(_judged, services, caller, texts, urls)
+    check_judged(texts, "input")
+    async with services.judging:
+        results = await run_in_threadpool(_judged, services, caller, texts, urls)
     return JSONResponse({"id": new_id("modr"), "model": model, "results": results})
 
 

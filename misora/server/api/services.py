@@ -29,6 +29,7 @@ class Services:
     rates: Rates = dataclasses.field(default_factory=Rates)
     draining: bool = False
     examining: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))  # one stranger's file at a time
+    judging: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(2))  # moderations, of the guard's four at once
     alerts: Counter[str] = dataclasses.field(default_factory=Counter)
     addresses: Addresses = dataclasses.field(init=False)
     answered: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)

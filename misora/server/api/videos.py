@@ -19,7 +19,7 @@ from misora.server.accounts.keys import Caller, note
 from misora.server.accounts.plans import Plan
 from misora.server.api import bodies, inputs, lists, shape
 from misora.server.api.errors import ApiError, invalid, no_video
-from misora.server.api.fields import PROMPT, Field, check, query_integer
+from misora.server.api.fields import PROMPT, Field, check, check_judged, query_integer
 from misora.server.api.services import Services
 from misora.server.files import VIDEO
 from misora.server.guard import BLOCKED, Verdict, worse
@@ -125,8 +125,9 @@ def place_job(services: Services, plan: Plan, order: Order, given: dict[str, Any
     """Check the texts, store and check the files, put the job in the queue. Raises ApiError and what the queue raises."""
     services.files.check_room()
     _check_plan(services, plan)
-    cards = [card["prompt"] for card in given.get("storyboard") or ()]
-    verdict = services.guard.check([order.prompt, given.get("negative_prompt"), *cards])
+    texts = [order.prompt, given.get("negative_prompt"), *(card["prompt"] for card in given.get("storyboard") or ())]
+    check_judged(texts, "storyboard" if given.get("storyboard") else "prompt")
+    verdict = services.guard.check(texts)
     folder = f"videos/{order.id}/inputs"
     try:
         asked: dict[str, Any] = {} if verdict.verdict == "block" else _request(services, order, given, folder) | more
