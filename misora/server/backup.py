@@ -67,6 +67,7 @@ def _unpack(archive: tarfile.TarFile, folder: str) -> None:
         place = Path(member.name)
         if not (member.isfile() or member.isdir()) or place.is_absolute() or ".." in place.parts:
             raise tarfile.TarError(member.name)
+        member.mode = 0o700 if member.isdir() else 0o600  # as the server makes them
     how: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     archive.extractall(folder, **how)
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import http.client
 import json
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
+import uvicorn
+from sqlalchemy import update
 
 from misora.media.write import write_video
+from misora.server import serve, upkeep
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
 from misora.server.api import content, sending
 from misora.server.logs import Lines
 from misora.server.queue import jobs
+from misora.server.store.tables import videos
 from tests.server.shop import FILM, Shop, new_key
 
-PLANS = Plans({"tight": Plan(requests_per_minute=2, concurrency=1), "reviewed": Plan(review=True)})
+PLANS = Plans({"tight": Plan(requests_per_minute=2, concurrency=1), "reviewed": Plan(review=True), "brief": Plan(retention_hours=1)})
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -212,3 +218,36 @@ def test_a_full_disk_refuses_and_loses_nothing(shop: Shop, monkeypatch: pytest.M
     code, headers, text = ask(shop, "POST", "/v1/videos", {"prompt": "x"})
     assert code == 507 and json.loads(text)["error"]["code"] == "insufficient_storage" and headers["x-should-retry"] == "false"
     assert ask(shop, "GET", f"/v1/videos/{kept}")[0] == 200
+
+
+def test_a_plan_says_how_long_a_video_is_kept(shop: Shop) -> None:
+    key = new_key(shop.store, "brief", plan="brief")
+    brief, kept = finished(shop, key.secret), finished(shop)
+    told = [json.loads(ask(shop, "GET", f"/v1/videos/{name}", None, secret)[2]) for name, secret in ((brief, key.secret), (kept, None))]
+    assert told[0]["expires_at"] == told[0]["completed_at"] + 3600 and told[1]["expires_at"] is None
+    with shop.store.write() as db:
+        db.execute(update(videos).where(videos.c.id == brief).values(expires_at=1))
+    for _ in range(2):  # before and after it is erased
+        code, _, text = ask(shop, "GET", f"/v1/videos/{brief}/content", None, key.secret)
+        assert code == 404 and json.loads(text)["error"]["code"] == "video_expired"
+        upkeep.round_once(shop.store, shop.files)
+    assert not shop.files.folder(brief).exists() and ask(shop, "GET", f"/v1/videos/{kept}/content")[2] == FILM
+
+
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for trusted, address in (((), "127.0.0.1"), (("127.0.0.1",), "203.0.113.7"), (("10.0.0.1",), "127.0.0.1")):
+        services = dataclasses.replace(shop.services, settings=dataclasses.replace(shop.services.settings, trusted_proxies=trusted, port=0))
+        seen: list[str] = []
+        monkeypatch.setattr(services.addresses, "seen", lambda key, who, seen=seen: seen.append(who))
+        server = uvicorn.Server(serve._config(services))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=90)) as line:
+            line.request("GET", "/v1/models", headers={"authorization": f"Bearer {shop.key.secret}", "x-forwarded-for": "203.0.113.7"})
+            assert line.getresponse().status == 200
+        server.should_exit = True
+        thread.join()
+        assert seen == [address]

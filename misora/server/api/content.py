@@ -35,10 +35,10 @@ def check_ready(job: Job) -> None:
     """Raise ApiError unless the job's files may be seen now."""
     if job.status == "failed":
         raise ApiError(404, f"Video with id '{job.id}' has no content: it failed. See its 'error'.", code="video_failed")
-    if job.status != "completed" or job.folder is None:
-        raise ApiError(404, "Video is not ready yet, use GET /v1/videos/{video_id} to check its status.", code="video_not_ready")
     if job.expires_at is not None and job.expires_at <= time.time():
         raise ApiError(404, f"Video with id '{job.id}' has expired.", code="video_expired")
+    if job.status != "completed" or job.folder is None:
+        raise ApiError(404, "Video is not ready yet, use GET /v1/videos/{video_id} to check its status.", code="video_not_ready")
     check_review(job)
 
 
