@@ -147,7 +147,11 @@ def autoencoder(kind: str) -> Any:
             sizes |= {"in_channels": 12, "out_channels": 12, "is_residual": True, "patch_size": 2}
             sizes |= {"scale_factor_spatial": 16, "scale_factor_temporal": 4}
         torch.manual_seed(0)
-        return AutoencoderKLWan(**sizes).eval().requires_grad_(False)
+        made = AutoencoderKLWan(**sizes).eval().requires_grad_(False)
+    for name, weight in made.named_parameters():  # as they are made, all norms are ones and all biases small
+        if name.endswith(("gamma", "bias")):
+            weight.copy_(0.3 * torch.randn(weight.shape) + (0.7 if name.endswith("gamma") else 0.0))
+    return made
 
 
 def text_encoder() -> tuple[Any, Any]:
