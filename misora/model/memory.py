@@ -23,7 +23,7 @@ from misora.model.transformer import Transformer
 from misora.model.wan_pixels import windows
 from misora.model.wan_weights import WanWeights
 
-TOKENS = PART  # that a block is tried on
+TOKENS = 2 * PART  # that a block is tried on
 CELLS = 8  # side of the tile that the autoencoder is tried on
 TEXT = 512  # vectors of a text
 LIBRARIES = 90e6  # bytes of the tokenizer's library, once it is needed
