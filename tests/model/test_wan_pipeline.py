@@ -13,6 +13,7 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.flow.generate import Sampling, generate, seeded_noise
 from misora.model import wan_text
+from misora.model.footprint import peak
 from misora.model.wan import load_transformer
 from misora.model.wan_pixels import WanPixels, load_pixels, share, windows
 from misora.model.wan_text import WanText
@@ -137,3 +138,15 @@ def test_a_text_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.M
         damaged.write_bytes(b"?")
     with pytest.raises(pytest.fail.Exception):
         WanText(folder, kept).encode([PROMPT])
+
+
+@pytest.mark.parametrize("tile", [64, 12])
+def test_a_longer_clip_takes_no_more_memory_to_decode(folder: Path, tile: int) -> None:
+    pixels = load_pixels(folder)
+
+    def most(frames: int) -> int:
+        latents = (torch.randn(1, pixels.channels, 20, 16) for _ in range(frames))  # each made when its turn comes
+        return peak(lambda: [None for _ in pixels.decode_stream(latents, "S" + "G" * (frames - 1), tile=tile)])
+
+    most(2)  # whatever is made once
+    assert most(12) <= 1.02 * most(4)
