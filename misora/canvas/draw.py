@@ -18,6 +18,7 @@ Shares = tuple[float, float, float]
 SPREAD = 1.5  # standard deviation of a level's logit: wide, so that the last steps of sampling are trained too (measured: LOG.md)
 MASKED = 0.1  # share of the batches in which only a box of every clip is to be invented
 REFERRED = 0.5  # share of the clips with a second S whose shorter side becomes a reference
+ARRIVES = 0.75  # share of the clips that end on a second S, and have it shown, that are given it: they must arrive there
 LED = 0.75  # share of the windows out of the middle of a clip that begin with clean frames
 
 
@@ -55,6 +56,7 @@ def draw_canvas(
     roles = torch.full((batch, len(kinds)), SHOWN)  # b t
     if "S" in kinds[1:]:
         level, times, roles = draw_references(level, times, kinds, generator)
+        level = draw_arrivals(level, roles, kinds, generator)
     if float(torch.rand((), generator=generator)) < MASKED:
         level = fills.within(level[:, :, None, None], draw_boxes(level * (roles == SHOWN), height, width, generator))  # b t h/2 w/2
     return Drawn(level=level, times=times, roles=roles)
@@ -122,6 +124,22 @@ def draw_references(level: Tensor, times: Tensor, kinds: str, generator: torch.G
     kept[:, side] = torch.where(chosen[:, None], 0.0, level[:, side])
     kept[:, rest] = _busy(kept[:, rest], level.amax(1, keepdim=True))
     return kept, moved, roles
+
+
+def draw_arrivals(level: Tensor, roles: Tensor, kinds: str, generator: torch.Generator) -> Tensor:
+    """Levels [b, t] with, in most clips that show it, the end from a second S on given where that is the shorter side of it.
+
+    In half of those so is a beginning. Elsewhere a second S begins another shot.
+    """
+    batch, frames = level.shape
+    cut = kinds.index("S", 1)
+    if frames - cut >= cut:
+        return level
+    chosen, led, share = torch.rand(3, batch, generator=generator)  # b each
+    first = (1 + share * (cut - 1)).long().clamp_max(cut - 1) * (led < 0.5)  # b
+    arriving = level * fills.keep_ends(frames, first, torch.full_like(first, frames - cut))  # b t
+    chosen = (chosen < ARRIVES) & (roles == SHOWN).all(1)  # b
+    return torch.where(chosen[:, None], _busy(arriving, level), level)
 
 
 def draw_boxes(level: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from misora.client.errors import MissingExtraError, UsageError
 
+COOL = 400  # steps over which rates fall where that is not said
 RECIPES = {"autoencoder": "tiny, night, gpu, decoder", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
 
 
@@ -46,7 +47,9 @@ def add_parser(verbs: Any) -> None:
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
     action.add_argument("--begin", metavar="NAME|FOLDER", help="start from this model's transformer (night, gpu: --model)")
-    action.add_argument("--cool", action="store_true", help="with --steps: let the rates fall at the end, for weights to be released")
+    action.add_argument(
+        "--cool", type=int, nargs="?", const=COOL, metavar="N", help=f"with --steps: let the rates fall over the last N (default: {COOL})"
+    )
     action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 
 

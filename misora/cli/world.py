@@ -40,6 +40,9 @@ def add_parser(verbs: Any) -> None:
         "--kinds", metavar="SG...", help="with --latents: the kinds of the latent frames, S one frame, G four (not --seconds)"
     )
     parser.add_argument("--cut", action="store_true", help="with --kinds: a new shot of the same cast at every S but the first")
+    parser.add_argument(
+        "--return", dest="returns", action="store_true", help="with --kinds: comes back, and shows its beginning again from the last S on"
+    )
     parser.add_argument("--device", default="cpu", metavar="NAME", help="with --latents: cpu, mps or cuda, which draws too (default: cpu)")
     parser.add_argument("--minutes", type=float, metavar="N", help="with --latents: stop after so long; the same command goes on")
     parser.set_defaults(run=run, computes=True)
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if args.minutes is not None and not (args.latents and args.minutes > 0):
         raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
     mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL, "story": scenes.STORY}[args.mix]
-    if args.kinds is not None or args.cut:
+    if args.kinds is not None or args.cut or args.returns:
         mix = _patterned(args, mix)
     seeds, size = range(args.seed, args.seed + args.clips), _size(args.size, 16 if args.latents else 2)
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,10 @@ def _patterned(args: argparse.Namespace, mix: Mix) -> Mix:
     cuts = tuple(place / 12 for place in frame_places(args.kinds, "S") if place)
     if args.cut and not cuts:
         raise UsageError("There is nothing to cut to; give --kinds a second S, for example SGGGGGSGGGGGG.")
+    if args.returns and (args.cut or args.mix != "core" or len(cuts) != 1 or not 1 <= cuts[0] < args.seconds):
+        raise UsageError("A clip that returns has one take of the core mix, of a second or more, and one more S, as in SGGGGGGGGGSGG.")
+    if args.returns:
+        return dataclasses.replace(mix, long=0.0)
     return dataclasses.replace(mix, cuts=cuts, long=0.0) if args.cut else mix
 
 
@@ -90,9 +97,18 @@ def _simulated(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Sou
     """Seeds to clips, drawn by the processes that simulate them."""
     from misora.train.cache import simulate
     from misora.world.make import make_clip
+    from misora.world.returns import make_return
 
-    clip = functools.partial(make_clip, mix=mix, seconds=args.seconds, frame_rate=args.rate, size=size, held_out=args.held_out)
+    make = functools.partial(make_return, again=_again(args.kinds)) if args.returns else make_clip
+    clip = functools.partial(make, mix=mix, seconds=args.seconds, frame_rate=args.rate, size=size, held_out=args.held_out)
     return functools.partial(simulate, clip, workers=args.workers if args.workers > 1 else 0)
+
+
+def _again(kinds: str) -> int:
+    """Frames from the last S on."""
+    from misora.model.autoencoder import pixel_frames
+
+    return pixel_frames(kinds[kinds.rindex("S") :])
 
 
 def _drawn_on_card(args: argparse.Namespace, mix: Mix, size: tuple[int, int]) -> Source:
@@ -112,11 +128,11 @@ def _write_latents(args: argparse.Namespace, seeds: range, mix: Mix, size: tuple
 
     device = device_of(args.device)
     autoencoder, digest = load_autoencoder(folder_of(args.latents, ("autoencoder",)))
-    source = _drawn_on_card if device.type == "cuda" and can_draw() else _simulated
+    source = _drawn_on_card if device.type == "cuda" and can_draw() and not args.returns else _simulated
+    pattern = [args.kinds] * bool(args.kinds) + ["cut"] * args.cut + ["return"] * args.returns
     return fill_spans(
         args.folder, source(args, mix, size), autoencoder.to(device), seeds=seeds, kinds=args.kinds or kinds_of(args.seconds),
-        hash=digest, name="-".join((args.mix, args.size, *([args.kinds] if args.kinds else []), *(["cut"] if args.cut else []))),
-        minutes=args.minutes,
+        hash=digest, name="-".join((args.mix, args.size, *pattern)), minutes=args.minutes,
     )  # fmt: skip
 
 

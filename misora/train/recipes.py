@@ -15,6 +15,7 @@ from misora.train.pretrain import PretrainRecipe
 STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
 ENDS = "ends"  # clips whose last latent frame is a single picture, as a last image and a loop have it
 CUTS = "cuts"  # two shots of one cast, each with its own text
+RETURNS = "returns"  # clips that come back to their beginning, which follows as an S and whole groups: loops of a clip
 STORIES = "stories"  # one take of two or three events, each with its own text
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
@@ -45,9 +46,11 @@ def night() -> PretrainRecipe:
         Serving(folder=CLIPS, frames=1, batch=128, share=0.06, anywhere=True),  # four frames at once out of the middle
         Serving(folder=CLIPS, frames=6, batch=22, share=0.04),
         Serving(folder=CLIPS, frames=6, batch=22, share=0.07, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.42),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.36),
         Serving(folder=ENDS, frames=12, batch=10, share=0.05),
-        Serving(folder=CUTS, frames=13, batch=10, share=0.08),
+        Serving(folder=CUTS, frames=13, batch=10, share=0.06),
+        Serving(folder=RETURNS, frames=13, batch=10, share=0.05),
+        Serving(folder=RETURNS, frames=10, batch=13, share=0.03, anywhere=True),
         Serving(folder=STORIES, frames=13, batch=10, share=0.05),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings, shares=(0.25, 0.2, 0.4))

@@ -54,7 +54,7 @@ class Wish:
     begin: str | None = None
     device: str = "cpu"
     processes: int = 1
-    cool: bool = False
+    cool: int | None = None  # the steps before the end over which the rates fall
 
 
 WISHES = tuple(field.name for field in dataclasses.fields(Wish))
@@ -199,9 +199,11 @@ def recipe_of(wish: Wish) -> PretrainRecipe:
     """The transformer's recipe as wished for. Raises UsageError."""
     if wish.recipe not in RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the transformer; take one of {', '.join(RECIPES)}.")
-    if wish.cool and wish.steps is None:
-        raise UsageError("Rates can fall only towards a known end; give --steps beside --cool.")
-    return dataclasses.replace(RECIPES[wish.recipe](), last=wish.steps if wish.cool else None)
+    if wish.cool is None:
+        return RECIPES[wish.recipe]()
+    if wish.steps is None or not 1 <= wish.cool <= wish.steps:
+        raise UsageError("Rates can fall only towards a known end; give --steps beside --cool, and not more steps to --cool than those.")
+    return dataclasses.replace(RECIPES[wish.recipe](), last=wish.steps, cooldown=wish.cool)
 
 
 def _transformer(folder: Path, wish: Wish) -> str:

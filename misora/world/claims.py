@@ -169,7 +169,7 @@ def _passes_behind(part: _Part, act: Act) -> bool:
     full = np.median(np.sort(seen)[len(seen) // 2 :])
     hidden = np.flatnonzero(seen < 0.1 * full)
     wall = part.visible[0, part.things :].max() > 2.0 * SEEN
-    return bool(wall and len(hidden) and seen[: hidden[0]].max() > 0.7 * full and seen[hidden[-1] :].max() > 0.7 * full)
+    return bool(wall and len(hidden) and seen[: hidden[0]].max(initial=0) > 0.7 * full and seen[hidden[-1] :].max() > 0.7 * full)
 
 
 def _breaks(part: _Part, act: Act) -> bool:

@@ -109,6 +109,18 @@ def test_references_lie_far_off_and_are_the_shorter_side() -> None:
         assert torch.equal(drawn.times[~chosen][0], times_of(kinds))
 
 
+def test_clips_that_end_on_a_second_s_mostly_must_arrive_there() -> None:
+    for kinds, cut in (("SGGGGGGGGGSGG", 10), ("GGGGGGGSGG", 7), ("SGGGGGGGGGGGS", 12)):
+        drawn = next(one for seed in range(9) if (one := _drawn(kinds, seed)).level.ndim == 2)
+        shown = drawn.level[(drawn.roles != REFERENCE).all(1)]
+        arrives = (shown[:, cut:] == 0).all(1)
+        assert 0.7 < arrives.float().mean() < 0.9
+        assert 0.4 < (shown[arrives][:, 0] == 0).float().mean() < 0.95
+        assert (shown[:, :cut] > 0).any(1)[arrives].all()
+    shots = next(one for seed in range(9) if (one := _drawn("SGGGGGSGGGGGG", seed)).level.ndim == 2)
+    assert (shots.level[(shots.roles != REFERENCE).all(1)][:, 6:] == 0).all(1).float().mean() < 0.3
+
+
 def test_windows_out_of_the_middle_mostly_begin_clean() -> None:
     led = (_drawn("GGGGG").level.flatten(2).amax(2) if _drawn("GGGGG").level.ndim == 4 else _drawn("GGGGG").level)[:, 0] == 0
     assert 0.6 < led.float().mean() < 0.95

@@ -42,6 +42,12 @@ MISTAKES = [
     (("--clips", "0"), "at least one clip"),
     (("--size", "47x32"), "multiples of 2"),
     (("--minutes", "1"), "--latents MODEL"),
+    (("--return",), "beside --latents MODEL"),
+    (("--return", "--kinds", "SGGGGGSGG"), "beside --latents MODEL"),
+    (("--return", "--kinds", "SGGGGGGG", "--latents", "embedded"), "one more S"),
+    (("--return", "--kinds", "SGSG", "--latents", "embedded"), "one more S"),
+    (("--return", "--kinds", "SGGGGGSGG", "--latents", "embedded", "--mix", "story"), "core mix"),
+    (("--return", "--cut", "--kinds", "SGGGGGSGG", "--latents", "embedded"), "one take"),
 ]
 
 

@@ -105,10 +105,12 @@ def test_every_recipe_names_a_share_for_each_serving() -> None:
 
 
 def test_rates_fall_where_that_is_asked_for() -> None:
-    assert runs.recipe_of(runs.Wish(steps=500, cool=True)).last == 500
+    cooled = runs.recipe_of(runs.Wish(steps=500, cool=300))
+    assert (cooled.last, cooled.cooldown) == (500, 300)
     assert runs.recipe_of(runs.Wish(steps=500)).last is None
-    with pytest.raises(UsageError, match="--steps"):
-        runs.recipe_of(runs.Wish(cool=True))
+    for wish in (runs.Wish(cool=300), runs.Wish(steps=200, cool=300), runs.Wish(steps=200, cool=0)):
+        with pytest.raises(UsageError, match="--steps"):
+            runs.recipe_of(wish)
 
 
 def test_cuts_references_masks_and_cards_are_learned_from(tmp_path: Path) -> None:

@@ -97,6 +97,10 @@ def test_a_wall_hides_what_passes_behind_it_and_gives_it_back() -> None:
     assert clip.truth is not None
     seen = clip.truth.visible[:, 0]
     assert seen.min() < 0.1 * seen[0] and seen[-1] > 0.5 * seen[0]
+    hidden = int(seen.argmin())
+    names = ("positions", "orientations", "velocities", "visible", "masks", "camera")
+    late = dataclasses.replace(clip.truth, **{name: getattr(clip.truth, name)[hidden:] for name in names})
+    assert "card 0: pass_behind 0" in false_claims(late, 12.0, TINY[1] / TINY[0])  # hidden from its first frame on
 
 
 def test_what_cannot_be_shown_is_refused() -> None:
