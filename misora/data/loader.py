@@ -16,7 +16,7 @@ from misora.client.errors import UsageError
 from misora.data.shards import Record, Shard, cards_of
 from misora.words.tell import Language, tell, tell_again
 
-AGAIN = 0.35  # share of the cuts whose second shot is told as one of "the same things": what is not said is to be seen in the first
+AGAIN = 0.5  # share of the cuts whose second shot is told as one of "the same things": what is not said is to be seen in the first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
