@@ -231,7 +231,7 @@ def _height(draft: Draft, part: Part, rng: np.random.Generator) -> float:
 
 def _face(part: Part, turn: float, rng: np.random.Generator) -> None:
     """Turn a face to the camera, give or take ``turn`` radians."""
-    if part.shape in ("cube", "block", "pyramid"):
+    if part.faced:
         part.yaw = turn * (2.0 * rng.random() - 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class Mesh:
         x, y, z = (float(side) for side in np.abs(self.corners).max((0, 1)))
         return (x, y, z)
 
-    def within(self, half: Vector) -> Mesh:
-        """As large as fits into a box of these half extents."""
-        scale = min(room / side for room, side in zip(half, self.half, strict=True))
+    def sized(self, half: Vector) -> Mesh:
+        """As large as a box of these half extents: its own box has that volume, unless it would be longer than the longest side."""
+        scale = min((math.prod(half) / math.prod(self.half)) ** (1 / 3), max(half) / max(self.half))
         return dataclasses.replace(self, corners=self.corners * scale)
 
 
@@ -45,9 +46,12 @@ def read_mesh(path: str | Path, *, up: str = "z") -> Mesh:
     try:
         if path.stat().st_size > BYTES:
             raise MediaError(f"{path.name} has {path.stat().st_size:,} bytes; simplify the mesh to {BYTES:,} or fewer.")
+        if not path.is_file():  # a device would be read for ever
+            raise MediaError(f"The mesh {path} cannot be read (it is no file); check the name.")
         data = path.read_bytes()
-    except OSError as error:
-        raise MediaError(f"The mesh {path} cannot be read ({error.strerror}); check the name.") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MediaError(f"The mesh {str(path)!r} cannot be read ({reason}); check the name.") from None
     try:
         if path.suffix.lower() == ".obj":
             corners = _obj(data.decode("utf-8", "replace"))
@@ -71,10 +75,16 @@ def _sound(corners: Floats, name: str, up: str) -> Mesh:
     if up == "y":
         corners = np.stack((corners[..., 0], -corners[..., 2], corners[..., 1]), -1)  # n 3 3
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    sides = high - low
-    if sides.min() <= FLATTEST * sides.max() or sides.max() <= 1e-9:
+    size = float((high - low).max())
+    if size <= 1e-9 or _thickness(corners / size) <= FLATTEST:
         raise MediaError(f"{name} is flat; give a mesh of a solid.")
-    return Mesh(corners=(corners - (low + high) / 2) / (sides.max() / 2))
+    return Mesh(corners=(corners - (low + high) / 2) / (size / 2))
+
+
+def _thickness(corners: Floats) -> float:
+    """How thick it is where it is thinnest, however it is turned."""
+    points = corners.reshape(-1, 3) - corners.mean((0, 1))  # v 3
+    return float(np.ptp(points @ np.linalg.eigh(points.T @ points)[1], axis=0).min())
 
 
 def _obj(text: str) -> Floats:

@@ -41,6 +41,7 @@ class Part:
     shape: str
     half: Vector
     yaw: float
+    meshed: bool = False  # a mesh stands in the shape's place: upright, and for its room and its faces a block
     pinned: tuple[float, float] | None = None  # range of x at the start as shares of the stage's half width; None: in the row
     lane: int | None = None  # the part whose lane it shares; its own number: a lane for itself; None: the row's lane
     rear: bool = False  # its lane is behind all others
@@ -58,7 +59,12 @@ class Part:
 
     @property
     def lying(self) -> bool:
-        return self.shape in LYING
+        return self.shape in LYING and not self.meshed
+
+    @property
+    def faced(self) -> bool:
+        """True where it has a face that may be turned to the camera."""
+        return self.shape in ("cube", "block", "pyramid") or self.meshed
 
     @property
     def height(self) -> float:
@@ -69,7 +75,7 @@ class Part:
     def width(self) -> float:
         """Half its width as the camera sees it, metres."""
         x, y = (self.half[2], self.half[0]) if self.lying else self.half[:2]
-        if self.shape not in ("cube", "block", "pyramid", *LYING):
+        if not (self.faced or self.lying):
             return x
         return abs(math.cos(self.yaw)) * x + abs(math.sin(self.yaw)) * y
 
@@ -77,7 +83,7 @@ class Part:
     def reach(self) -> float:
         """The radius of ground that it covers however it is turned, metres."""
         x, y = (self.half[2], self.half[0]) if self.lying else self.half[:2]
-        return math.hypot(x, y) if self.shape in ("cube", "block", "pyramid") else max(x, y)
+        return math.hypot(x, y) if self.faced else max(x, y)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,10 +132,10 @@ def form(thing: Thing, rng: np.random.Generator) -> tuple[str, Vector]:
     return thing.shape, (scale * x, scale * y, scale * z)
 
 
-def new_part(shape: str, half: Vector, rng: np.random.Generator) -> Part:
-    """A part that nothing was asked for yet; a thing that lies shows its side."""
-    turn = 0.35 if shape in LYING else math.pi
-    return Part(shape=shape, half=half, yaw=turn * (2.0 * rng.random() - 1.0))
+def new_part(shape: str, half: Vector, rng: np.random.Generator, meshed: bool = False) -> Part:
+    """A part that nothing was asked for yet; a thing that lies shows its side, a mesh its front."""
+    turn = 0.35 if meshed or shape in LYING else math.pi
+    return Part(shape=shape, half=half, yaw=turn * (2.0 * rng.random() - 1.0), meshed=meshed)
 
 
 def look_at(size: tuple[int, int], halves: list[Vector], *, roomy: float = 1.0) -> View:
@@ -200,6 +206,8 @@ def _row(draft: Draft, sides: list[tuple[int, int]], rng: np.random.Generator) -
     order: list[int] = []
     while len(order) < len(row):
         ready = [i for i in row if i not in order and all(a in order or a not in row for a, b in sides if b == i)]
+        if not ready:  # each is said to stand left of the other
+            raise Unplaceable
         order.append(ready[int(rng.integers(len(ready)))])
     widths = [draft.parts[i].reach for i in order]
     slack = 1.75 * draft.view.reach - sum(2.0 * width for width in widths) - GAP * (len(order) - 1)

@@ -55,10 +55,10 @@ def stage_graph(
 ) -> tuple[Shot, Truth]:
     """One try at the graph; ``visible`` and ``masks`` of the truth are left empty. Raises ``stage.Unplaceable``.
 
-    ``meshes``: what some of the things look like, by their numbers, as large as fits into the shape that the graph gives them.
+    ``meshes``: what some of the things look like, by their numbers, about as large as the shape that the graph gives them, and upright.
     """
     forms = [stage.form(thing, rng) for thing in graph.things]
-    forms = [(shape, meshes[i].within(half).half if i in meshes else half) for i, (shape, half) in enumerate(forms)]
+    forms = [(shape, meshes[i].sized(half).half if i in meshes else half) for i, (shape, half) in enumerate(forms)]
     groups: list[list[Card]] = []
     for card in graph.cards:
         if card.cut or not groups:
@@ -85,14 +85,14 @@ def film_take(
     high = any(act.verb == "stack" for card in cards for act in card.acts) or any(relation.kind == "on_top_of" for relation in relations)
     roomy = 1.0 + 0.15 * rng.random() + (0.12 if any(card.camera != "still" for card in cards) else 0.0) + (0.25 if high else 0.0)
     view = stage.look_at(picture.size, [half for _, half in forms], roomy=roomy)
-    draft = stage.Draft(view=view, parts=[stage.new_part(shape, half, rng) for shape, half in forms])
+    draft = stage.Draft(view=view, parts=[stage.new_part(shape, half, rng, i in meshes) for i, (shape, half) in enumerate(forms)])
     for number, card in enumerate(cards):
         span = events.Span(start=card.start - cards[0].start, seconds=card.end - card.start, settles=number + 1 < len(cards))
         for act in card.acts:
             events.perform(draft, act, span, rng)
     stage.place(draft, relations, rng)
     solids = [
-        dataclasses.replace(solid, mesh=meshes[i].within(solid.half)) if i in meshes else solid
+        dataclasses.replace(solid, mesh=meshes[i].sized(solid.half)) if i in meshes else solid
         for i, solid in enumerate(stage.solids(draft))
     ]
     bursts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import struct
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 
 from misora.client.errors import MediaError
+from misora.words.graph import SHAPES, Card, SceneGraph, Thing
 from misora.world.mesh import FACES, Mesh, read_mesh
 from misora.world.physics import Solid, simulate
 from misora.world.render import draw
 from misora.world.render_mesh import ROW, mesh_normal, mesh_span, tree
+from misora.world.stage import form as form_of
+from misora.world.takes import Picture, stage_graph
 from tests.reference import world_mesh as slow
 from tests.world.test_render import shot_of
 
@@ -30,7 +34,7 @@ def box(tmp_path: Path) -> Mesh:
 
 def test_a_box_of_triangles_is_the_box(box: Mesh) -> None:
     shot = shot_of("cube", "ball", seed=3)
-    mesh = box.within(shot.bodies[0].half)
+    mesh = box.sized(shot.bodies[0].half)
     meshed = dataclasses.replace(shot, bodies=(dataclasses.replace(shot.bodies[0], mesh=mesh), shot.bodies[1]))
     (frames, ids), (own_frames, own_ids) = draw(shot, height=48, width=80), draw(meshed, height=48, width=80)
     assert (ids != own_ids).mean() < 0.002
@@ -70,11 +74,27 @@ def test_lines_meet_a_heap_of_triangles_where_the_slow_twin_says() -> None:
 def test_a_mesh_falls_and_lies_like_a_box(box: Mesh) -> None:
     half = (0.2, 0.2, 0.2)
     ends = []
-    for mesh in (None, box.within(half)):
+    for mesh in (None, box.sized(half)):
         record = simulate([Solid(shape="cube", half=half, position=(0, 0, 1), mesh=mesh)], seconds=1.5, frame_rate=12)
         ends.append(record.positions[-1, 0])
         assert record.positions[3, 0, 2] == pytest.approx(1 - 9.81 / 2 * 0.25**2, abs=0.01)
     assert np.allclose(*ends, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_mesh_is_about_as_large_as_the_shape_and_stands_upright(shape: str) -> None:
+    graph = SceneGraph(things=(Thing(colour="red", shape=shape),), cards=(Card(start=0.0, end=1.0, acts=()),))
+    _, form = form_of(graph.things[0], np.random.default_rng(0))
+    for sides in ((2, 1, 0.8), (0.4, 0.4, 2), (2, 2, 0.2), form):
+        mesh = Mesh(corners=np.array([CORNERS] * 3) * np.array(sides) / max(sides))
+        half = mesh.sized(form).half
+        assert max(half) <= max(form) + 1e-9 and math.prod(half) <= math.prod(form) + 1e-9, "never larger than the shape"
+        assert max(half) > max(form) - 1e-9 or math.prod(half) > math.prod(form) - 1e-9, "as large as that allows"
+        assert np.allclose(np.array(half) / half[0], np.array(sides) / sides[0]), "its own proportions"
+        shot, _ = stage_graph(graph, np.random.default_rng(0), Picture(seconds=0.5), {0: mesh})
+        assert np.allclose(shot.bodies[0].half, half) and np.allclose(shot.positions[0, 0, 2], half[2]), "on the floor"
+        assert not shot.orientations[0, 0, 1:3].any(), "turned about the upright axis alone"
+    assert np.allclose(half, form), "a box of the shape's proportions is the shape's box"
 
 
 def test_both_kinds_of_stl_say_what_the_obj_says(box: Mesh, tmp_path: Path) -> None:
@@ -91,6 +111,8 @@ HOSTILE = {
     "nan.obj": (BOX.replace("v 1 1 1", "v nan 1 1"), "no numbers"),
     "far.obj": (BOX.replace("v 1 1 1", "v 1e300 1 1"), "no numbers"),
     "flat.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "flat"),
+    "tilted.obj": ("v 0 0 0\nv 1 0 1\nv 0 1 1\nv 1 1 2\nf 1 2 4 3\n", "flat"),
+    "point.obj": ("v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n", "flat"),
     "astray.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "damaged"),
     "words.obj": ("v a b c\n", "damaged"),
     "many.obj": (BOX + "f 1 2 3\n" * (FACES + 1), "simplify"),
@@ -107,3 +129,9 @@ def test_what_is_no_solid_is_refused_in_a_sentence(name: str, tmp_path: Path) ->
         read_mesh(tmp_path / name)
     with pytest.raises(MediaError, match="check the name"):
         read_mesh(tmp_path / "none.obj")
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "a\0b.obj", "a" * 5000 + ".obj"])
+def test_what_is_no_file_is_not_read(name: str) -> None:
+    with pytest.raises(MediaError, match="check the name"):
+        read_mesh(name)
