@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
 
     def build(request: Request) -> Request:
         clip = common.begun(load_clip(args.clip), args.seconds)
-        mask = read_mask(args.mask, clip.size) if args.mask else None
+        mask = read_mask(args.mask, clip.size, clip.rate) if args.mask else None
         span = (args.start or 0.0, clip.seconds if args.stop is None else args.stop) if timed else None
         return verbs.inpaint(request, clip, mask=mask, box=box, span=span, strength=strength)
 

@@ -216,15 +216,10 @@ def _whole(seconds: float) -> str:
 
 
 def _lasts(card: Fields) -> float:
-    """How long a card is with the clip that it begins with. Raises MediaError."""
-    from misora.media.decode import open_file
-    from misora.media.limits import LIMITS
+    """How long a card is: as it says, else as its clip. Raises MediaError."""
+    from misora.media.read import probe
 
-    if card.get("clip") is None:
-        return float(card["seconds"])
-    container, _, info = open_file(card["clip"], LIMITS)
-    container.close()
-    return float(round(info.seconds + card.get("seconds", 0.0), 3))
+    return float(card["seconds"]) if "seconds" in card else round(probe(card["clip"]).seconds, 3)
 
 
 def _card(card: Fields) -> Fields:

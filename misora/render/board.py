@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from misora.client.errors import UsageError
+from misora.media.read import probe
 from misora.render import verbs
-from misora.render.footage import load_clip, load_image
+from misora.render.footage import GIVEN, load_clip, load_image
 from misora.render.request import LONGEST, Request
 
 CARD = {"prompt", "seconds", "span", "start", "end", "image", "clip", "cut"}
@@ -26,7 +27,7 @@ def read_board(board: Board, request: Callable[[str, float], Request], lasting: 
         for kind, load in (("image", load_image), ("clip", load_clip)):
             if card.get(kind) is not None:
                 card[kind] = load(card[kind])
-    seconds = sum(float(card.get("seconds", 0.0)) for card in cards)
+    seconds = sum(card["clip"].seconds if "seconds" not in card else float(card["seconds"]) for card in cards)
     laid = verbs.storyboard(request(str(cards[0]["prompt"]), seconds), cards)
     return verbs.loop(laid) if loop else laid
 
@@ -35,7 +36,8 @@ def cards_of(board: Board, lasting: float = SECONDS) -> tuple[list[dict[str, Any
     """The cards of a storyboard, checked, with their seconds and the paths of their images and clips; and whether it loops.
 
     Times are ``seconds`` per card, or a ``span`` [from, to], also written as ``start`` and ``end``; then the cards must follow each other
-    without overlap and without a gap. A card that says neither is ``lasting`` seconds long. Raises UsageError.
+    without overlap and without a gap. A card that says neither lasts as long as its clip, and keeps no ``seconds``; without a clip it is
+    ``lasting`` seconds long. Raises UsageError, MediaError.
     """
     folder = Path.cwd() if isinstance(board, dict | list) else Path(board).parent
     told = board if isinstance(board, dict | list) else _parsed(Path(board))
@@ -46,13 +48,15 @@ def cards_of(board: Board, lasting: float = SECONDS) -> tuple[list[dict[str, Any
         raise UsageError('A storyboard is {"cards": [{"prompt": "...", "seconds": 4}, ...]}; give it at least one card.')
     _known(told, BOARD, "the storyboard")
     cards = [_card(card, number) for number, card in enumerate(told["cards"], 1)]
-    _follow(cards, lasting)
     for number, card in enumerate(cards, 1):
         for kind in ("image", "clip"):
             if card.get(kind) is not None:
-                if not isinstance(card[kind], str):
-                    raise UsageError(f"Card {number} has a {kind} that is no file name; write it as text.")
+                if not isinstance(card[kind], str | Path):
+                    raise UsageError(f"The {kind} of card {number} is no file name; write it as text.")
                 card[kind] = folder / card[kind]
+        if card.get("image") is not None and card.get("clip") is not None:
+            raise UsageError(f"Card {number} begins with an image and with a clip; give one of them, and the other a card of its own.")
+    _follow(cards, lasting)
     return cards, bool(told.get("loop"))
 
 
@@ -98,7 +102,7 @@ def _card(card: Any, number: int) -> dict[str, Any]:
 
 
 def _follow(cards: list[dict[str, Any]], lasting: float) -> None:
-    """Turn starts and ends into seconds. Raises UsageError for overlaps and gaps."""
+    """Turn starts and ends into seconds. Raises UsageError for overlaps and gaps, MediaError for clips that cannot be read."""
     clock = 0.0
     for number, card in enumerate(cards, 1):
         if "start" in card:
@@ -110,6 +114,6 @@ def _follow(cards: list[dict[str, Any]], lasting: float) -> None:
             card["seconds"] = card.pop("end") - card.pop("start")
         elif "seconds" not in card and card.get("clip") is None:
             card["seconds"] = lasting
-        if card.get("clip") is None and not card.get("seconds"):
+        if card.get("seconds") == 0:
             raise UsageError(f"Card {number} lasts no time; give it seconds above 0.")
-        clock += card.get("seconds", 0.0)
+        clock += card["seconds"] if "seconds" in card else probe(card["clip"], GIVEN).seconds

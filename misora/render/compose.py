@@ -16,7 +16,7 @@ from misora.client.errors import UsageError
 from misora.model.autoencoder import GROUP, SPACE
 from misora.model.weights import Weights
 from misora.render.cut import Shot
-from misora.render.footage import Footage, Notice, feathered, fitted, mask_to_native, to_native
+from misora.render.footage import Footage, Notice, at_pace, feathered, fitted, mask_to_native, to_native
 from misora.render.parts import Part, Role, cast
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
@@ -50,7 +50,7 @@ def compose(request: Request, weights: Weights) -> Work:
         card = prompts.index(request.prompt if role.part.prompt is None else role.part.prompt)
         pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
     canvas = fills.join(*pieces)
-    run_in = fills.run_in(canvas.kinds) if request.loop and canvas.kinds[0] == "G" else ""
+    run_in = fills.run_in(canvas.kinds) if request.loop and parts[0].clip is None and canvas.kinds[0] == "G" else ""
     if request.loop:
         canvas = _closed(canvas, parts[0], request, weights)
     for shown in request.references:
@@ -101,11 +101,10 @@ def _at_rate(part: Part, rate: float) -> Part:
     if clip is None or (len(clip.frames) > 1 and clip.rate == rate):
         return part
     if len(clip.frames) == 1:
-        frames = clip.frames.expand(max(1, round(rate / 12)), -1, -1, -1)  # t h w 3
-        return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=frames, rate=rate))
+        frames = clip.frames.expand(max(1, round(rate / NATIVE_RATE)), -1, -1, -1)  # t h w 3
+        return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=frames, rate=NATIVE_RATE * len(frames)))
     warnings.warn(f"{clip.name} has {clip.rate:g} frames per second; the video has {rate:g}.", Notice, stacklevel=2)
-    places = [min(int(k * clip.rate / rate), len(clip.frames) - 1) for k in range(round(clip.seconds * rate))]
-    return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=clip.frames[places], rate=rate, latents=None))
+    return dataclasses.replace(part, clip=at_pace(clip, rate))
 
 
 def _piece(role: Role, request: Request, weights: Weights) -> Canvas:
@@ -158,23 +157,27 @@ def _reference(shown: Footage, request: Request, weights: Weights) -> Canvas:
 
 
 def _shots(roles: list[Role], request: Request, weights: Weights, rate: float, skip: int) -> Iterator[Shot]:
-    """What is delivered of each part; stretches to be invented that follow each other are one shot. ``skip``: of the ring's run-in."""
-    clock, done = 0.0, 0  # seconds shown and roles passed so far
+    """What is delivered of each part; stretches to be invented that go on from each other are one shot. ``skip``: of the ring's run-in."""
+    clock, made, done = 0.0, 0, 0  # seconds, frames and roles so far
     ring = [dataclasses.replace(roles[0], frames=range(1))] if request.loop and roles[0].part.clip else []
-    for invented, group in itertools.groupby(roles, key=lambda role: role.part.clip is None):
-        members = list(group)
-        start, clock, done = round(clock * rate), clock + sum(role.seconds for role in members), done + len(members)
-        if invented:
-            count, drawn = max(1, round(clock * rate) - start), sum(role.count for role in members)
-            pace = drawn / (NATIVE_RATE * sum(role.seconds for role in members)) if members[-1].fixed else 1.0
-            after = (
-                next((role for role in roles[done : done + 1] if role.part.given), None) if done < len(roles) else next(iter(ring), None)
-            )
+    while done < len(roles):
+        first, end = roles[done], done + 1
+        while first.part.clip is None and end < len(roles) and roles[end].part.clip is None and not roles[end].part.cut:
+            end += 1
+        members, done = roles[done:end], end
+        lasting = sum(role.seconds for role in members)
+        clock += lasting
+        if first.part.clip:
+            shot = _own_shot(first)
+        else:
+            drawn = sum(role.count for role in members)
+            pace = drawn / (NATIVE_RATE * lasting) if members[-1].fixed else 1.0
+            after = next((role for role in (roles[end : end + 1] or ring) if role.part.given and not role.part.cut), None)
             seen, at = _arrival(after, request, weights) if after else (None, None)
-            first = members[0]
-            yield Shot(count=count, drawn=drawn, skip=skip + first.skip, arrives=seen, arrives_at=at, pace=pace, cut=first.part.cut)
-        for role in () if invented else members:
-            yield _own_shot(role)
+            count = max(1, round(clock * rate) - made)
+            shot = Shot(count=count, drawn=drawn, skip=skip + first.skip, arrives=seen, arrives_at=at, pace=pace, cut=first.part.cut)
+        made += shot.count
+        yield shot
 
 
 def _own_shot(role: Role) -> Shot:
@@ -182,11 +185,11 @@ def _own_shot(role: Role) -> Shot:
     part, clip = role.part, role.part.clip
     assert clip
     if part.given:
-        return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames)
+        return Shot(count=len(clip.frames), drawn=role.count, own=clip.frames, cut=part.cut)
     if part.span and part.mask is None:
         first, last = (min(round(second * clip.rate), len(clip.frames)) for second in part.span)
         return Shot(count=len(clip.frames), drawn=role.count, skip=role.skip, own=clip.frames, span=(first, last))
-    return Shot(count=len(clip.frames), drawn=role.count, skip=role.skip, own=clip.frames, mask=_soft(part, clip))
+    return Shot(count=len(clip.frames), drawn=role.count, skip=role.skip, own=clip.frames, mask=soft(part, clip), cut=part.cut)
 
 
 def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Tensor]:
@@ -197,7 +200,7 @@ def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Te
     return seen, role.part.clip.frames[0]
 
 
-def _soft(part: Part, clip: Footage) -> Tensor:
+def soft(part: Part, clip: Footage) -> Tensor:
     """Where the drawn frames are shown instead of the clip's own, [t or 1, h, w]."""
     mask = torch.ones(1, 1, 1) if part.mask is None else torch.stack([feathered(frame) for frame in part.mask])  # t|1 h|1 w|1
     if part.span is None:

@@ -85,7 +85,7 @@ class Cut(Video):
         """The delivered frames [h, w, 3] uint8 RGB one by one, each made only when its turn comes."""
         native, opening = Ahead(self.native), list[Tensor]()
         before: tuple[Tensor, Tensor] | None = None  # the last given frame, and how the network sees it
-        for shot in self.shots:
+        for shot, coming in itertools.zip_longest(self.shots, self.shots[1:]):
             lead = deque(itertools.islice(native, shot.skip), maxlen=1)
             opening = opening or (list(native.peek()) if self.request.loop else [])
             drawn = itertools.islice(native, shot.drawn)
@@ -95,24 +95,26 @@ class Cut(Video):
                 place = round((math.ceil(len(shot.own) * NATIVE_RATE / self.rate - 1e-6) - 1) * self.rate / NATIVE_RATE)
                 before = (shot.own[min(place, len(shot.own) - 1)], seen[0]) if seen else None
             else:
-                yield from self._shown(shot, itertools.chain(drawn, self._after(shot, native, opening)), list(lead), before)
+                yield from self._shown(shot, itertools.chain(drawn, self._after(shot, coming, native, opening)), list(lead), before)
                 before = None
             for _ in drawn:
                 pass
 
-    def _after(self, shot: Shot, native: Ahead, opening: list[Tensor]) -> Iterator[Tensor]:
-        """The native frame that follows a drawn shot: what its last half-way frame moves towards."""
+    def _after(self, shot: Shot, coming: Shot | None, native: Ahead, opening: list[Tensor]) -> Iterator[Tensor]:
+        """The native frame that follows a drawn shot, unless that ends in a cut: what its last half-way frame moves towards."""
         if shot.arrives is not None:
             yield shot.arrives
-        else:
-            yield from opening if self.request.loop and shot is self.shots[-1] else native.peek()
+        elif coming is None or not coming.cut:
+            yield from opening if self.request.loop and coming is None else native.peek()
 
     def _shown(self, shot: Shot, drawn: Iterator[Tensor], lead: list[Tensor], before: tuple[Tensor, Tensor] | None) -> Iterator[Tensor]:
         """The delivered frames of a shot of which something is drawn; ``lead``: the native frame before it, where it is known."""
         lead, before = ([], None) if shot.cut else ([before[1]] if before else lead, before)
         frames = self._painted(itertools.chain(lead, drawn), shot.drawn + len(lead))
         lost = [next(frames) for _ in range(2 * len(lead))][:1]  # the lead, which is only looked at, and what is half-way from it
-        timed = at_rate(frames, FRAME_RATE * shot.pace, self.rate, shot.count, start=0.5 if shot.pace != 1 else 0.0)
+        spare = shot.drawn * FRAME_RATE / NATIVE_RATE - shot.count * FRAME_RATE / self.rate  # frames too many
+        start = 0.5 if shot.pace != 1 else max(0.0, spare) if shot.arrives is not None else 0.0  # it ends where the given frame is next
+        timed = at_rate(frames, FRAME_RATE * shot.pace, self.rate, shot.count, start=start)
         if shot.own is None:
             left = Lost(given=before[0], seen=lost[0]) if before else None
             arrives = self._painted([shot.arrives], 1) if shot.arrives is not None else iter(())

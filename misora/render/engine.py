@@ -115,7 +115,7 @@ class Misora:
     ) -> Cut:
         """The clip with a part made anew: white in ``mask``, inside ``box`` (x, y, width, height), from second to second of ``span``."""
         footage = _clip(clip)
-        painted = read_mask(mask, footage.size) if mask is not None else None
+        painted = read_mask(mask, footage.size, footage.rate) if mask is not None else None
         request = _request(prompt, Request.seconds, wishes)
         return self.make(verbs.inpaint(request, footage, mask=painted, box=box, span=span, strength=strength), wishes)
 

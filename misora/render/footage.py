@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import math
 import os
 import warnings
@@ -20,7 +21,7 @@ from misora.client.errors import MediaError
 from misora.media.atomic import replacing
 from misora.media.limits import LIMITS
 from misora.media.read import read_untrusted
-from misora.render.request import LONGEST, NATIVE_RATE
+from misora.render.request import FRAME_RATE, LONGEST, NATIVE_RATE
 
 ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
 # What was made here may be as long as can be asked for, and is gone on from; servers hold uploads to narrower limits before they get here.
@@ -100,6 +101,14 @@ def trimmed(clip: Footage, start: float, stop: float) -> Footage:
     return clip if whole else dataclasses.replace(clip, frames=frames, latents=None, kinds="")
 
 
+def at_pace(clip: Footage, rate: float) -> Footage:
+    """The clip at another frame rate, lasting as long: frames repeated or left out."""
+    if rate == clip.rate:
+        return clip
+    places = [min(int(k * clip.rate / rate + 1e-6), len(clip.frames) - 1) for k in range(max(1, round(clip.seconds * rate)))]
+    return dataclasses.replace(clip, frames=clip.frames[places], rate=rate, latents=None, kinds="")
+
+
 def load_image(path: str | Path) -> Footage:
     """A picture, or a clip's first frame with a notice. Raises MediaError."""
     clip = load_clip(path)
@@ -113,9 +122,15 @@ def latents_beside(path: str | Path) -> Path:
     return Path(f"{path}{LATENTS}")
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file: latents belong to one video, and not to another that took its name."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_latents(path: Path, latents: Tensor, kinds: str, *, code: str, frames: int) -> Path:
     """Keep what ``frames`` delivered frames were decoded from, [1, c, t, h, w], so that the clip can be extended without a loss."""
-    metadata = {"kinds": kinds, "autoencoder": code, "frames": str(frames)}
+    metadata = {"kinds": kinds, "autoencoder": code, "frames": str(frames), "video": digest(path)}
     with replacing(latents_beside(path)) as beside:
         half = latents.to("cpu", torch.bfloat16).contiguous()
         # safetensors.torch.save_file would ask for numpy, which the core has not
@@ -131,6 +146,8 @@ def with_latents(clip: Footage, path: Path) -> Footage:
     try:
         with safe_open(path, framework="pt") as file:
             metadata, latents = file.metadata() or {}, file.get_tensor("latents").float()
+        if clip.path and metadata.get("video", of := digest(clip.path)) != of:
+            return clip  # of a file that was here before
         if metadata["frames"] != str(len(clip.frames)) or latents.shape[2] != len(metadata["kinds"]) or not latents.isfinite().all():
             return clip
     except (SafetensorError, KeyError, OSError):
@@ -182,9 +199,13 @@ def _shrunk(picture: Tensor, native: tuple[int, int]) -> Tensor:
     return interpolate(padded, size=native, mode="bilinear", antialias=True)
 
 
-def read_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
-    """Where to work, [t or 1, h, w] in 0..1 at ``size`` (h, w), from an image or a video: white is to be reworked. Raises MediaError."""
+def read_mask(path: str | Path, size: tuple[int, int], rate: float = FRAME_RATE) -> Tensor:
+    """Where to work, [t or 1, h, w] in 0..1 at ``size`` (h, w), from an image or a video: white is to be reworked. Raises MediaError.
+
+    A video's frames come at ``rate`` per second, that of the clip which it masks.
+    """
     clip = load_clip(path)
+    clip = at_pace(clip, rate) if len(clip.frames) > 1 else clip
     if clip.size != size and len(clip.frames) > 0:
         message = f"{clip.name} is {clip.size[1]}x{clip.size[0]}; the mask is scaled to {size[1]}x{size[0]}."
         warnings.warn(message, Notice, stacklevel=2)

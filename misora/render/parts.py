@@ -28,7 +28,7 @@ class Part:
     """A stretch of a clip: ``seconds`` to be invented under ``prompt`` (None: the request's), or ``clip``, given or reworked.
 
     ``strength`` says how much of the clip is reworked (0: nothing, it is shown as it is), ``mask`` [t or 1, h, w] where (1 inside) and
-    ``span`` from which second to which. ``cut``: what is invented does not go on from what was before.
+    ``span`` from which second to which. ``cut``: it does not go on from what was before.
     """
 
     seconds: float = 0.0
@@ -88,17 +88,18 @@ def cast(parts: Sequence[Part], *, loop: bool = False) -> list[Role]:
     """The place of every part. An invented stretch ends where its seconds do: exactly at the clip's ends and before what is given, else to
     the nearest latent frame. A ring of invented parts is of G alone: ``fills.loop`` gives it its start."""
     roles: list[Role] = []
+    ring = loop and not any(part.clip for part in parts)
     late = 0.0  # native frames by which the parts so far are shorter than they were asked to be
     for i, part in enumerate(parts):
         first, last = i == 0, i == len(parts) - 1 and not loop
         if part.clip:
             roles.append(_given_role(part, part.clip, first=first, last=last))
-        elif first and len(parts) > 1 and parts[1].given:
+        elif first and not loop and len(parts) > 1 and parts[1].given:
             roles.append(_leading_role(part))
         else:
             late += part.seconds * NATIVE_RATE
             fixed = parts[i + 1].given if i + 1 < len(parts) else loop
-            fresh = part.cut or (first and not loop)
+            fresh = part.cut or (first and not ring)
             roles.append(_invented_role(part, late, fresh=fresh, last=last, fixed=fixed, least=2 if loop and len(parts) == 1 else 1))
             late -= roles[-1].seconds * NATIVE_RATE
     return roles

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from misora.client.errors import UsageError
-from misora.render.footage import Footage, fitted
+from misora.render.footage import Footage, fitted, trimmed
 from misora.render.parts import Part
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
@@ -128,15 +128,18 @@ def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:
 
 
 def storyboard(request: Request, cards: list[dict[str, Any]]) -> Request:
-    """One clip of several cards in order; a card has ``prompt`` and ``seconds``, and where wanted ``image``, ``clip`` and ``cut``."""
+    """One clip of several cards in order; a card has ``prompt`` and ``seconds``, and where wanted ``image``, ``clip`` and ``cut``.
+
+    A card begins with what it is given: a clip longer than the card is cut short, and one in a card without ``seconds`` is its length.
+    """
     parts: list[Part] = []
     for card in cards:
-        prompt, seconds = card.get("prompt"), float(card.get("seconds", 0.0))
-        if card.get("clip") is not None:
-            parts.append(Part(clip=card["clip"], prompt=prompt))
-        if card.get("image") is not None:
-            parts.append(Part(clip=card["image"], prompt=prompt))
-            seconds = max(IMAGE, seconds - IMAGE)
-        if seconds > 0 and (card.get("clip") is None or seconds > 1 / FRAME_RATE):
-            parts.append(Part(seconds=seconds, prompt=prompt, cut=bool(card.get("cut")) and card.get("image") is None))
+        prompt, seconds, given = card.get("prompt"), card.get("seconds"), card.get("clip") or card.get("image")
+        left = float(seconds or 0.0)
+        if given is not None:
+            given = given if seconds is None else trimmed(given, 0.0, left)
+            parts.append(Part(clip=given, prompt=prompt, cut=bool(card.get("cut"))))
+            left = left - given.seconds if len(given.frames) > 1 else max(IMAGE, left - IMAGE)
+        if left > (0 if given is None else 1 / FRAME_RATE):
+            parts.append(Part(seconds=left, prompt=prompt, cut=bool(card.get("cut")) and given is None))
     return dataclasses.replace(request, parts=tuple(parts))

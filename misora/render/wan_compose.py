@@ -14,9 +14,9 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas, pixel_frames
 from misora.model.wan_weights import WanWeights
-from misora.render.compose import Work, brought
+from misora.render.compose import Work, brought, soft
 from misora.render.cut import Shot
-from misora.render.footage import Footage, feathered
+from misora.render.footage import Footage
 from misora.render.parts import Part
 from misora.render.request import NATIVE_RATE, Request
 from misora.render.video import enlarge
@@ -28,10 +28,11 @@ def lay_out(request: Request, weights: WanWeights) -> Work:
     """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
     parts, rate = brought(request)
     prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
-    pieces, shots, clock = [], [], 0.0
+    pieces, shots, clock, made = [], [], 0.0, 0  # seconds and frames so far
     for i, part in enumerate(parts):
-        start, clock = round(clock * rate), clock + (part.clip.seconds if part.clip else part.seconds)
-        count = max(1, round(clock * rate) - start)
+        clock += part.clip.seconds if part.clip else part.seconds
+        count = len(part.clip.frames) if part.clip else max(1, round(clock * rate) - made)
+        made += count
         leading = i == 0 and part.clip is None and len(parts) > 1 and parts[1].given
         piece, shot = _piece(part, count, rate, drawn_size(request, weights), weights, fresh=i == 0 or part.cut, leading=leading)
         card = prompts.index(request.prompt if part.prompt is None else part.prompt)
@@ -47,7 +48,7 @@ def lay_out(request: Request, weights: WanWeights) -> Work:
 
 def _arriving(shot: Shot, after: Shot | None, request: Request, weights: WanWeights) -> Shot:
     """A drawn shot that knows the given frame after it, as it is and as the network sees it."""
-    if shot.own is not None or after is None or after.own is None or not after.given:
+    if shot.own is not None or after is None or after.own is None or not after.given or after.cut:
         return shot
     one = _encoded(Footage(frames=after.own[:1]), range(1), drawn_size(request, weights), weights)
     seen = weights.autoencoder.decode(one.given, "S")[0, :, 0].float().cpu()  # 3 h w
@@ -78,11 +79,11 @@ def _piece(
         groups = min(SEEN, (needed - 1) // 4) if len(part.clip.frames) > round(rate / NATIVE_RATE) else 0
         frames = range(needed - 1 - 4 * groups, needed) if fresh else range(1 + 4 * groups)
         clip = _encoded(part.clip, frames, size, weights)
-        return clip, Shot(count=count, drawn=len(frames), own=part.clip.frames)
+        return clip, Shot(count=count, drawn=len(frames), own=part.clip.frames, cut=part.cut)
     groups = math.ceil((needed - 1) / 4)
     clip = _encoded(part.clip, range(1 + 4 * groups), size, weights)
     where = _where(part, clip.kinds, size, weights)
-    shown = _shown(part, count)
+    shown = soft(part, part.clip)
     return fills.inpaint(clip, where, part.strength), Shot(count=count, drawn=1 + 4 * groups, own=part.clip.frames, mask=shown)
 
 
@@ -115,14 +116,3 @@ def _where(part: Part, kinds: str, size: tuple[int, int], weights: WanWeights) -
         where.append(row * inside)
         start = stop
     return torch.stack(where)
-
-
-def _shown(part: Part, count: int) -> Tensor:
-    """Where drawn frames are shown instead of the clip's own, [t or 1, h, w]."""
-    mask = torch.ones(1, 1, 1) if part.mask is None else torch.stack([feathered(frame) for frame in part.mask])
-    if part.span is None or part.clip is None:
-        return mask
-    first, last = (round(second * part.clip.rate) for second in part.span)
-    index = torch.arange(count)  # n
-    inside = ((index >= first) & (index < last)).float()[:, None, None]  # n 1 1
-    return mask * inside if len(mask) == 1 else mask[:count] * inside[: len(mask)]

@@ -193,15 +193,14 @@ def request_of(job: Job, files: Files) -> Request:
 
 
 def _card(card: dict[str, Any], files: Files) -> dict[str, Any]:
-    """A card as the renderer takes it; a clip takes its own time, and what the card lasts beyond it is drawn."""
-    from misora.render.footage import load_clip, load_image, trimmed
+    """A card as the renderer takes it."""
+    from misora.render.footage import load_clip, load_image
 
     told: dict[str, Any] = {"prompt": plain(card["prompt"]), "seconds": card["seconds"], "cut": card.get("cut", False)}
     if card.get("image"):
         told["image"] = load_image(files.path(card["image"]["file"]))
     if card.get("video"):
-        told["clip"] = trimmed(load_clip(files.path(card["video"]["file"])), 0.0, card["seconds"])
-        told["seconds"] = max(0.0, card["seconds"] - told["clip"].seconds)
+        told["clip"] = load_clip(files.path(card["video"]["file"]))
     return told
 
 
@@ -232,7 +231,7 @@ def _inpaint(request: Request, job: Job, clip: Footage, files: Files) -> Request
 
     asked, box = job.request, job.request.get("inpaint") or {}
     span = (float(box.get("from", 0.0)), float(box.get("to", job.seconds))) if "from" in box or "to" in box else None
-    mask = read_mask(files.path(asked["mask"]["file"]), clip.size) if asked.get("mask") else None
+    mask = read_mask(files.path(asked["mask"]["file"]), clip.size, clip.rate) if asked.get("mask") else None
     corners = (box["x"], box["y"], box["width"], box["height"]) if box and mask is None else None
     return verbs.inpaint(request, clip, mask=mask, box=corners, span=span, strength=asked.get("strength", 1.0))
 

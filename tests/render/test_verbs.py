@@ -16,7 +16,7 @@ from misora.client.errors import MediaError, UsageError
 from misora.media.write import write_image, write_video
 from misora.render import verbs
 from misora.render.board import read_board
-from misora.render.compose import _soft, compose
+from misora.render.compose import compose, soft
 from misora.render.cut import Cut, at_rate
 from misora.render.engine import Misora, load
 from misora.render.footage import Footage, Notice, feathered, fitted, load_clip, load_image, read_mask, to_native
@@ -141,7 +141,7 @@ def test_outside_the_mask_the_pixels_are_the_sources_own(engine: Misora) -> None
 def test_a_mask_in_motion_may_be_shorter_or_longer_than_its_clip(length: int) -> None:
     clip, mask = footage(12), torch.zeros(length, *SIZE)
     mask[:, 8:56, 8:104] = 1
-    shown = _soft(Part(clip=clip, strength=1.0, mask=mask, span=(0.25, 0.5)), clip)
+    shown = soft(Part(clip=clip, strength=1.0, mask=mask, span=(0.25, 0.5)), clip)
     assert shown.shape == (12, *SIZE) and not shown[:6].any() and shown[6:, 32, 56].all()
 
 
