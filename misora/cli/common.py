@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from misora.client.errors import UsageError
+from misora.client.errors import GenerationError, UsageError
 
 if TYPE_CHECKING:
     from misora.model.weights import Loading
@@ -115,7 +115,7 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
     warn_of_no_signature(args.quiet)
     start = time.monotonic()
     with _notices(quiet=args.quiet):
-        for out, one, video in zip(outs, requests, _videos(requests, outs, args), strict=True):
+        for out, one, video in _videos(requests, outs, args):
             _report(out, one, video, time.monotonic() - start, as_json=args.json)
             start = time.monotonic()
 
@@ -248,8 +248,8 @@ def _notices(*, quiet: bool) -> Iterator[None]:
         yield
 
 
-def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace) -> Iterator[Cut]:
-    """The videos, each saved under its name with its latents beside it."""
+def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace) -> Iterator[tuple[Path, Request, Cut]]:
+    """The videos, each saved under its name with its latents beside it. Raises GenerationError, but only behind those that succeed."""
     from misora.model.weights import open_weights
     from misora.render.render import render
     from misora.render.wan import suited
@@ -257,12 +257,19 @@ def _videos(requests: list[Request], outs: list[Path], args: argparse.Namespace)
     with _progress(quiet=args.quiet) as progress:
         weights = open_weights(args.model, loras_of(args), loading_of(args))
         said = [name for name in ("steps", "guidance") if getattr(args, name) is not None]
+        failed: list[GenerationError] = []
         for request, out in zip(requests, outs, strict=True):
-            video = render(suited(request, weights, said), weights, progress)
-            video.save(out)
+            try:
+                video = render(suited(request, weights, said), weights, progress)
+                video.save(out)
+            except GenerationError as error:
+                failed.append(error)
+                continue
             if out.suffix.lower() in (".mp4", ".mov") and not args.no_latents:
                 video.save_latents(out)
-            yield video
+            yield out, request, video
+        if failed:
+            raise failed[0]
 
 
 @contextlib.contextmanager
