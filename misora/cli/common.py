@@ -102,8 +102,7 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
     check_variations(args)
     with _notices(quiet=args.quiet):
         requests = varied(build(request_from(args, seconds)), args.variations)
-    request = requests[0]
-    outs = [output_path(numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
+    request, outs = requests[0], places(args, requests, suffixes)
     if not args.quiet:
         ours = args.model == "embedded" or os.path.isfile(Path(args.model) / "text.safetensors")
         for prompt in request.prompts() if ours else ():
@@ -182,6 +181,11 @@ def loading_of(args: argparse.Namespace) -> Loading:
     if args.memory is not None and not args.memory > 0:
         raise UsageError(f"{args.memory:g} GB hold nothing; give --memory a number above 0.")
     return Loading(packed=args.pack, device=args.device, memory=args.memory and args.memory * 1e9)
+
+
+def places(args: argparse.Namespace, requests: list[Request], suffixes: tuple[str, ...]) -> list[Path]:
+    """Where each variation is to be written. Raises UsageError."""
+    return [output_path(numbered(args.out, i, args.variations), one, suffixes, force=args.force) for i, one in enumerate(requests)]
 
 
 def output_path(out: Path | None, request: Request, suffixes: tuple[str, ...], *, force: bool) -> Path:

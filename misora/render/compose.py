@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -43,12 +43,11 @@ def compose(request: Request, weights: Weights) -> Work:
     roles = cast(parts, loop=request.loop)
     if len(roles) == 2 and roles[0].part.given and roles[1].part.clip is None:
         roles[0] = _kept(roles[0], request, weights)
-    prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
+    prompts = tuple(dict.fromkeys(prompt for part in parts for prompt in part.prompts(request.prompt)))
     pieces = []
     for role in roles:
         piece = _piece(role, request, weights)
-        card = prompts.index(request.prompt if role.part.prompt is None else role.part.prompt)
-        pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
+        pieces.append(dataclasses.replace(piece, cards=cards_of(role.part, role.kinds, request.prompt, prompts)))
     canvas = fills.join(*pieces)
     run_in = fills.run_in(canvas.kinds) if request.loop and parts[0].clip is None and canvas.kinds[0] == "G" else ""
     if request.loop:
@@ -105,6 +104,13 @@ def _at_rate(part: Part, rate: float) -> Part:
         return dataclasses.replace(part, clip=dataclasses.replace(clip, frames=frames, rate=NATIVE_RATE * len(frames)))
     warnings.warn(f"{clip.name} has {clip.rate:g} frames per second; the video has {rate:g}.", Notice, stacklevel=2)
     return dataclasses.replace(part, clip=at_pace(clip, rate))
+
+
+def cards_of(part: Part, kinds: str, asked: str, prompts: Sequence[str], rate: float = NATIVE_RATE) -> Tensor:
+    """Which of ``prompts`` rules each latent frame of a part, [t]: the one that rules the middle of what it shows."""
+    numbers = [prompts.index(prompt) for prompt in part.prompts(asked)]
+    middles = [(first + stop - 1) / 2 / rate for first, stop in _pixel_spans(kinds)]  # seconds
+    return torch.tensor([numbers[sum(start <= middle for start, _ in part.later)] for middle in middles], dtype=torch.long)
 
 
 def _piece(role: Role, request: Request, weights: Weights) -> Canvas:

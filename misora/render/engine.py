@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 Clip = Footage | str | Path
-Stage = Callable[[str, float], tuple[str, Callable[[Request], Footage]]]  # a scene and its seconds: its sentence, and what draws it
+Stage = Callable[[str, float | None], tuple[list[dict[str, Any]], Callable[[Request], Footage]]]  # to a scene's cards, and what draws it
 WORN = ("style", "camera", "enhance", "enhance_with")  # wishes that become words of the prompt
 
 
@@ -129,21 +129,23 @@ class Misora:
         self,
         scene: str | Path,
         *,
-        seconds: float = Request.seconds,
+        seconds: float | None = None,
         strength: float | str = "mild",
         render_only: bool = False,
         **wishes: Unpack[Wishes],
     ) -> Cut:
         """A scene (JSON, or a sentence of the world's grammar) moved by physics, then remixed; ``render_only``: the simulator's pictures.
 
+        ``seconds``: its length, to which the cards of a JSON scene are stretched (None: as they are; a sentence lasts 4).
         Needs ``misora[world]`` and an engine of ``misora.load``. Raises MissingExtraError too.
         """
         if self.stage is None:
             raise UsageError("This engine has no simulator; make it with misora.load().")
-        prompt, draft = self.stage(str(scene), seconds)
-        request = _request(prompt, seconds, wishes)
+        cards, draft = self.stage(str(scene), seconds)
+        request, *later = [_request(card["prompt"], sum(card["seconds"] for card in cards), wishes) for card in cards]
         request.check()
-        return self.make(verbs.remix(request, draft(request), 0.0 if render_only else strength), wishes)
+        told = [card | {"prompt": one.prompt} for card, one in zip(cards, (request, *later), strict=True)]
+        return self.make(verbs.rework(request, draft(request), told, 0.0 if render_only else strength), wishes)
 
     def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
         """The video that a request describes."""

@@ -53,7 +53,7 @@ def verb_of(request: Request) -> str:
         return "--reference"
     if request.loop:
         return "loop"
-    if any(part.prompt is not None for part in parts):
+    if any(part.prompt is not None or part.later for part in parts):
         return "storyboard"
     if not parts:
         return "generate" if request.seconds else "image"

@@ -28,7 +28,8 @@ class Part:
     """A stretch of a clip: ``seconds`` to be invented under ``prompt`` (None: the request's), or ``clip``, given or reworked.
 
     ``strength`` says how much of the clip is reworked (0: nothing, it is shown as it is), ``mask`` [t or 1, h, w] where (1 inside) and
-    ``span`` from which second to which. ``cut``: it does not go on from what was before.
+    ``span`` from which second to which. ``later``: the prompts that take over within it, each behind the clip's second from which it
+    rules. ``cut``: it does not go on from what was before.
     """
 
     seconds: float = 0.0
@@ -38,6 +39,7 @@ class Part:
     mask: Tensor | None = None
     span: tuple[float, float] | None = None
     cut: bool = False
+    later: tuple[tuple[float, str], ...] = ()
 
     def check(self) -> None:
         """Raise UsageError unless the part can be meant."""
@@ -50,6 +52,10 @@ class Part:
             raise UsageError(
                 f"{self.clip.name} lasts {self.clip.seconds:.2f} s; give --from and --to inside it, the first before the second."
             )
+
+    def prompts(self, asked: str) -> list[str]:
+        """The texts that rule it, in order, where ``asked`` is the request's prompt."""
+        return [asked if self.prompt is None else self.prompt, *(prompt for _, prompt in self.later)]
 
     @property
     def given(self) -> bool:

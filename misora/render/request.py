@@ -76,7 +76,7 @@ class Request:
 
     def prompts(self) -> tuple[str, ...]:
         """All texts that are to be drawn: the prompt and those of parts that have their own."""
-        return tuple(dict.fromkeys((self.prompt, *(part.prompt for part in self.parts if part.prompt is not None))))
+        return tuple(dict.fromkeys((self.prompt, *(prompt for part in self.parts for prompt in part.prompts(self.prompt)))))
 
     def delivered(self) -> tuple[int, int]:
         """Height and width of the file in pixels, both even: as asked, else as the first given clip has them. Raises UsageError."""

@@ -6,6 +6,8 @@ Every function takes a request with the prompt and the common wishes and gives o
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from typing import Any
 
 import torch
@@ -71,6 +73,23 @@ def _recut(clip: Footage, start: float, stop: float) -> tuple[Part, ...]:
 def remix(request: Request, clip: Footage, strength: float | str = "mild") -> Request:
     """The clip reworked: 0 or ``subtle``, ``mild``, ``strong``, 1 made anew."""
     return dataclasses.replace(request, parts=(Part(clip=clip, strength=strength_of(strength)),))
+
+
+def rework(request: Request, clip: Footage, cards: list[dict[str, Any]], strength: float | str = "mild") -> Request:
+    """The clip reworked card by card, as a storyboard's are: the first is the request's prompt, ``cut`` says where the clip jumps."""
+    clock, shots = 0.0, list[list[tuple[float, str | None]]]()  # for each, its prompts behind the seconds from which they rule
+    for number, card in enumerate(cards):
+        if card.get("cut") or not number:
+            shots.append([])
+        shots[-1].append((clock, card["prompt"] if number else None))
+        clock += card["seconds"]
+    parts = []
+    for number, (shot, coming) in enumerate(itertools.zip_longest(shots, shots[1:])):
+        start, stop = (math.ceil(second * clip.rate - 1e-6) for second in (shot[0][0], coming[0][0] if coming else clip.seconds))
+        own = dataclasses.replace(clip, frames=clip.frames[start:stop], latents=None) if len(shots) > 1 else clip
+        later = tuple((second - shot[0][0], prompt) for second, prompt in shot[1:] if prompt)
+        parts.append(Part(clip=own, prompt=shot[0][1], strength=strength_of(strength), cut=number > 0, later=later))
+    return dataclasses.replace(request, parts=tuple(parts))
 
 
 def strength_of(text: float | str) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from misora.canvas import fills
 from misora.canvas.canvas import Canvas, pixel_frames
 from misora.model.wan_weights import WanWeights
-from misora.render.compose import Work, brought, soft
+from misora.render.compose import Work, brought, cards_of, soft
 from misora.render.cut import Shot
 from misora.render.footage import Footage
 from misora.render.parts import Part
@@ -27,7 +27,7 @@ SEEN = 6  # G frames of a given clip that what is invented beside it can see, be
 def lay_out(request: Request, weights: WanWeights) -> Work:
     """Lay out what ``request`` asks for. Raises UsageError where it cannot be laid out."""
     parts, rate = brought(request)
-    prompts = tuple(dict.fromkeys(request.prompt if part.prompt is None else part.prompt for part in parts))
+    prompts = tuple(dict.fromkeys(prompt for part in parts for prompt in part.prompts(request.prompt)))
     pieces, shots, clock, made = [], [], 0.0, 0  # seconds and frames so far
     for i, part in enumerate(parts):
         clock += part.clip.seconds if part.clip else part.seconds
@@ -35,8 +35,8 @@ def lay_out(request: Request, weights: WanWeights) -> Work:
         made += count
         leading = i == 0 and part.clip is None and len(parts) > 1 and parts[1].given
         piece, shot = _piece(part, count, rate, drawn_size(request, weights), weights, fresh=i == 0 or part.cut, leading=leading)
-        card = prompts.index(request.prompt if part.prompt is None else part.prompt)
-        pieces.append(dataclasses.replace(piece, cards=torch.full_like(piece.cards, card)))
+        cards = cards_of(part, piece.kinds, request.prompt, prompts, weights.rate)
+        pieces.append(dataclasses.replace(piece, cards=cards))
         shots.append(shot)
     shots = [_arriving(shot, after, request, weights) for shot, after in zip(shots, [*shots[1:], None], strict=True)]
     canvas = fills.join(*pieces)

@@ -167,6 +167,30 @@ BOARDS: dict[str, tuple[Any, str]] = {
 }
 
 
+THING = {"colour": "red", "shape": "ball"}
+STAYS = {"start": 0, "end": 2, "acts": [{"verb": "stay", "actor": 0}]}
+SCENES: dict[str, tuple[Any, str]] = {
+    "empty": ({}, "lacks 'things'"),
+    "no scene": ([1], "no scene graph"),
+    "deep": ("[" * 100_000, "no scene graph"),
+    "no things": ({"things": [], "cards": [STAYS]}, "1 to 5 things"),
+    "a crowd": ({"things": [THING] * 300, "cards": [STAYS]}, "1 to 5 things"),
+    "no cards": ({"things": [THING], "cards": []}, "and cards"),
+    "unknown verb": ({"things": [THING], "cards": [STAYS | {"acts": [{"verb": "dance", "actor": 0}]}]}, "'dance' is none of"),
+    "stacked on nothing": ({"things": [THING], "cards": [STAYS | {"acts": [{"verb": "stack", "actor": 0}]}]}, "not there"),
+    "hits itself": ({"things": [THING], "cards": [STAYS | {"acts": [{"verb": "collide", "actor": 0, "target": 0}]}]}, "with itself"),
+    "backwards": ({"things": [THING], "cards": [STAYS | {"end": -1}]}, "from 0 to -1"),
+    "no number": ({"things": [THING], "cards": [STAYS | {"end": float("nan")}]}, "from 0 to nan"),
+    "overlap": ({"things": [THING], "cards": [STAYS, STAYS | {"start": 1, "end": 3}]}, "1 seconds where the one before ends at 2"),
+    "gap": ({"things": [THING], "cards": [STAYS, STAYS | {"start": 3, "end": 5}]}, "starts at 3 seconds where"),
+    "late": ({"things": [THING], "cards": [STAYS | {"start": 1}]}, "starts at 1 seconds where"),
+    "cut": ({"things": [THING], "cards": [STAYS | {"cut": "no"}]}, "neither true nor false"),
+    "a moment": ({"things": [THING], "cards": [STAYS, STAYS | {"start": 2, "end": 2.1}]}, "cannot be simulated"),
+    "too long": ({"things": [THING], "cards": [STAYS | {"end": 60}]}, "give --seconds"),
+    "mesh of no name": ({"things": [THING | {"mesh": 3}], "cards": [STAYS]}, "mend the scene"),
+}
+
+
 def refused(here: Path, argv: tuple[str, ...], code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One sentence, the code, and a folder as it was."""
     before = sorted(here.iterdir())
@@ -188,3 +212,30 @@ def test_boards_that_cannot_be_meant_too(here: Path, name: str, capsys: pytest.C
     cards, says = BOARDS[name]
     Path("board.json").write_text(json.dumps({"cards": cards}) if cards else "[" * 100_000)
     refused(here, ("storyboard", "board.json"), 2, says, capsys)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_scenes_that_cannot_be_meant_too(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    scene, says = SCENES[name]
+    Path("scene.json").write_text(scene if isinstance(scene, str) else json.dumps(scene))
+    refused(here, ("simulate", "scene.json"), 2, says, capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--seconds", "0"), "ask for 0.5 to 20"),
+        (("--seconds", "10000"), "ask for 0.5 to 20"),
+        (("--seconds", "nan"), "ask for 0.5 to 20"),
+        (("--size", "7x5"), "64 to 4096"),
+        (("--strength", "2"), "from 0, unchanged"),
+        (("--out", "nowhere/out.mp4"), "no folder"),
+        (("--server", "http://127.0.0.1:9"), "one card"),
+    ],
+)
+def test_a_scene_is_asked_for_within_limits(here: Path, flags: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("scene.json").write_text(json.dumps({"things": [THING], "cards": [STAYS, STAYS | {"start": 2, "end": 4}]}))
+    before = sorted(here.iterdir())
+    assert main(["simulate", "scene.json", "--out", "out.mp4", *flags]) == 2
+    said = capsys.readouterr()
+    assert says in said.err and said.err.count("\n") == 1 and said.out == "" and sorted(here.iterdir()) == before

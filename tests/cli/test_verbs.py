@@ -167,10 +167,10 @@ def test_a_scene_is_a_sentence_or_a_graph(tmp_path: Path) -> None:
     from misora.client.errors import UsageError
 
     graph, told, _ = scene_of("a red ball rolls to the left", 2.0)
-    assert graph.cards[0].end == 2.0 and told == "a red ball rolls to the left"
+    assert graph.cards[0].end == 2.0 and told == ["a red ball rolls to the left"]
     (tmp_path / "scene.json").write_text(graph.to_json())
     again, told, _ = scene_of(str(tmp_path / "scene.json"), 2.0)
-    assert again == graph and "red" in told
+    assert again == graph and "red" in told[0]
     for wrong, says in (("a lion sleeps", "colour and a shape"), (str(tmp_path / "none.json"), "cannot be read")):
         with pytest.raises(UsageError, match=says):
             scene_of(wrong, 2.0)
@@ -178,6 +178,33 @@ def test_a_scene_is_a_sentence_or_a_graph(tmp_path: Path) -> None:
         (tmp_path / "bad.json").write_text(bad)
         with pytest.raises(UsageError, match="no scene graph"):
             scene_of(str(tmp_path / "bad.json"), 2.0)
+
+
+def test_every_card_of_a_scene_tells_its_own_span(tmp_path: Path) -> None:
+    from misora.cli.simulate import staged
+    from misora.client.errors import UsageError
+    from misora.words.read import read
+
+    spans = [(0, 2, False), (2, 5, False), (5, 6, True)]
+    acts = [{"verb": "bounce", "actor": 0}, {"verb": "roll", "actor": 0, "direction": "left"}, {"verb": "spin", "actor": 1}]
+    cards = [{"start": a, "end": b, "cut": cut, "acts": [act]} for (a, b, cut), act in zip(spans, acts, strict=True)]
+    scene = {"things": [{"colour": "red", "shape": "ball"}, {"colour": "blue", "shape": "cube"}], "cards": cards}
+    path = tmp_path / "scene.json"
+    path.write_text(json.dumps(scene | {"relations": [{"kind": "left_of", "a": 1, "b": 0}]}))
+    told, _ = staged(str(path))
+    assert [(card["seconds"], card["cut"]) for card in told] == [(2, False), (3, False), (1, True)]
+    for card, act in zip(told, ("bounce", "roll", "spin"), strict=True):
+        again = read(card["prompt"])
+        assert again and [one.verb for one in again.cards[0].acts if one.verb != "stay"] == [act]
+        assert ("left to right" in card["prompt"]) == (card is told[0]), "how things stand is told of the beginning alone"
+    assert [card["seconds"] for card in staged(str(path), 3.0)[0]] == [1, 1.5, 0.5], "stretched evenly"
+    with pytest.raises(UsageError, match="longer --seconds"):
+        staged(str(path), 2.0)
+    cards[-1]["end"] = 40
+    path.write_text(json.dumps(scene))
+    with pytest.raises(UsageError, match="40 seconds"):
+        staged(str(path))
+    assert sum(card["seconds"] for card in staged(str(path), 20.0)[0]) == pytest.approx(20)
 
 
 def test_a_scene_may_bring_its_own_mesh(tmp_path: Path) -> None:
@@ -192,7 +219,7 @@ def test_a_scene_may_bring_its_own_mesh(tmp_path: Path) -> None:
         scene_of(str(tmp_path / "scene.json"), 2.0)
     (tmp_path / "wedge.obj").write_text("v 0 0 0\nv 2 0 0\nv 0 0 2\nv 0 1 0\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n")
     again, said, meshes = scene_of(str(tmp_path / "scene.json"), 2.0)
-    assert again == graph and "red" in said and meshes[0].half == (1.0, 1.0, 0.5)
+    assert again == graph and "red" in said[0] and meshes[0].half == (1.0, 1.0, 0.5)
     told["things"][0]["up"] = "sideways"
     (tmp_path / "scene.json").write_text(json.dumps(told))
     with pytest.raises(UsageError, match="mend the scene"):

@@ -246,9 +246,28 @@ def test_a_scene_is_simulated_upstairs_and_remixed_here(engine: Misora) -> None:
     with pytest.raises(UsageError, match="misora.load"):
         engine.simulate("a red ball rolls")
     draft = footage(12)
-    staged = Misora(engine.weights, lambda scene, seconds: (scene, lambda request: draft))
+    staged = Misora(engine.weights, lambda scene, seconds: ([{"prompt": scene, "seconds": seconds}], lambda request: draft))
     assert torch.equal(frames_of(staged.simulate("a red ball", seconds=0.5, render_only=True, **WISHES)), draft.frames)
     assert not torch.equal(frames_of(staged.simulate("a red ball", seconds=0.5, **WISHES)), draft.frames)
+
+
+def test_a_scene_of_cards_is_reworked_card_by_card_and_jumps_where_it_is_cut(engine: Misora) -> None:
+    cards = [
+        {"prompt": prompt, "seconds": seconds, "cut": cut}
+        for prompt, seconds, cut in (("a ball", 1.0, False), ("a cube", 0.5, False), ("a red cube", 0.5, True))
+    ]
+    asked = Request(prompt="a ball", size="112x64")
+    work = compose(verbs.rework(asked, footage(48), cards), engine.weights)
+    assert work.prompts == ("a ball", "a cube", "a red cube") and [shot.count for shot in work.shots] == [36, 12]
+    assert work.canvas.kinds == "SGGGGG" + "SGG" and work.canvas.cards.tolist() == [0, 0, 0, 0, 1, 1, 2, 2, 2], "each rules its own span"
+    assert [shot.cut for shot in work.shots] == [False, True]
+    staged = Misora(engine.weights, lambda scene, seconds: (cards, lambda request: footage(round(24 * request.seconds))))
+    own = staged.simulate("scene.json", render_only=True, **WISHES)
+    assert torch.equal(frames_of(own), footage(48).frames), "as long as its cards"
+    made, told = (frames_of(staged.simulate("scene.json", **WISHES)), cards[1])
+    told["prompt"] = "a red ball"
+    again = frames_of(staged.simulate("scene.json", **WISHES))
+    assert len(made) == 48 and (made[24:36] != again[24:36]).any(), "what a later card says is seen"
 
 
 def test_a_long_video_is_drawn_while_it_is_delivered_and_the_same_again(engine: Misora) -> None:
