@@ -47,6 +47,12 @@ class Files:
         """Where a preview lies."""
         return self.folder(video_id) / "previews" / f"{fence}-{number}.webp"
 
+    def erase_parts(self, video_id: str, fence: int) -> None:
+        """Remove what the holder of one lease left unfinished, and whoever held the video before."""
+        for part in self.folder(video_id).glob("*.part"):
+            if int(part.stem) <= fence:
+                shutil.rmtree(part, ignore_errors=True)
+
     def erase_previews(self, video_id: str, fence: int) -> None:
         """Remove the previews that the holder of one lease made."""
         folder = self.folder(video_id) / "previews"

@@ -12,6 +12,8 @@ import signal
 import socket
 import ssl
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,8 @@ from misora.server.store.tables import keys as keys_table
 from misora.server.supervisor import Supervisor
 
 UPKEEP_SECONDS = 60.0
+DOWNLOADS, CLOSING = 5, 1  # seconds that open connections get once the workers are gone: while the drain lasts, and when it is over
+HURRIED = 2.5  # seconds in which a second signal ends the server, workers and all
 log = logging.getLogger("misora.server")
 
 
@@ -61,7 +65,7 @@ def existing_store(settings: Settings) -> Store:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises UsageError for settings that cannot be meant."""
+    """Serve until SIGTERM or SIGINT, then end the process with 0. Raises UsageError for settings that cannot be meant."""
     check_address(settings)
     os.umask(0o077)
     set_up()
@@ -78,6 +82,18 @@ def serve(settings: Settings) -> None:
             secret=Secret(settings.data),
         )
         asyncio.run(_run(services, listen(settings)))
+    _exit()  # taking the interpreter down would take seconds, and wait for threads that judge a text or wait for an endpoint
+
+
+def _exit() -> None:
+    os._exit(0)
+
+
+def _exit_within(seconds: float) -> None:
+    """End the process then, whatever still hangs: all that was promised is in the database."""
+    timer = threading.Timer(seconds, _exit)
+    timer.daemon = True
+    timer.start()
 
 
 def check_address(settings: Settings) -> None:
@@ -162,10 +178,17 @@ async def _run(services: Services, sockets: list[socket.socket]) -> None:
     settings = services.settings
     supervisor = Supervisor(settings, services.store)
     server = _Server(_config(services))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def leave() -> None:
+        if stop.is_set():
+            hurry.set()
+            server.force_exit = True
+            _exit_within(HURRIED)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     serving = asyncio.create_task(server.serve(sockets))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
@@ -179,10 +202,13 @@ async def _run(services: Services, sockets: list[socket.socket]) -> None:
     await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     services.draining = True
     log.info("draining")
+    end = time.monotonic() + settings.drain_seconds
     for task in tending:
         task.cancel()
-    await supervisor.stop()
-    server.should_exit = True
+    await supervisor.stop(hurry)
+    seconds = max(CLOSING, min(DOWNLOADS, int(end - time.monotonic())))
+    server.config.timeout_graceful_shutdown, server.should_exit = seconds, True
+    _exit_within(seconds + CLOSING)
     await serving
 
 
@@ -201,7 +227,6 @@ def _config(services: Services) -> uvicorn.Config:
         forwarded_allow_ips=list(settings.trusted_proxies),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
-        timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=64 * 1024,
     )
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +22,7 @@ from misora.server.store.database import Store
 
 QUICK = 5.0  # a worker that lived for less than this many seconds failed to start: wait before the next one
 SLOWEST = 30.0
+HANDING_ON = 2.0  # seconds for putting back the jobs of killed workers; what is not put back then, the next start hands on
 OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # how a worker ends that did nothing wrong
 HOST = socket.gethostname()[:40]
 log = logging.getLogger("misora.server")
@@ -33,52 +35,54 @@ class Supervisor:
         self.settings, self.store = settings, store
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self.leaving = False
+        self._leaving = asyncio.Event()
 
     def start(self) -> None:
         """Begin to keep them alive; jobs of a server that died here before go on at once."""
         hand_on_orphans(self.store)  # before there are workers of our own
         self._tasks = [asyncio.create_task(self._keep(), name=f"worker {n}") for n in range(self.settings.workers)]
 
-    async def stop(self) -> None:
-        """Let each finish the job in hand for at most ``drain_seconds``; then its job goes back to the queue."""
-        self.leaving = True
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Let each finish the job in hand for at most ``drain_seconds``, or until ``hurry``; then its job goes back to the queue."""
+        self._leaving.set()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.settings.drain_seconds)
+        hurried: asyncio.Future[Any] = asyncio.create_task(hurry.wait())
+        ended: asyncio.Future[Any] = asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait([hurried, ended], timeout=self.settings.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        for task in self._tasks:
-            if not task.done():
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(task), 5)
-                task.cancel()
+        await asyncio.wait([ended], timeout=HANDING_ON)
+        ended.cancel()
 
     async def _keep(self) -> None:
         wait = 0.0
-        while not self.leaving:
+        while not self._leaving.is_set():
             name, begun, starved = f"{HOST}/{os.getpid()}/{secrets.token_hex(4)}", time.monotonic(), oom_kills()
             process = await asyncio.create_subprocess_exec(*self._command(name), env=_environment(self.settings.workers))
             self._processes[name] = process
-            if self.leaving:  # told to stop while it was being started
+            if self._leaving.is_set():  # told to stop while it was being started
                 with contextlib.suppress(ProcessLookupError):
                     process.terminate()
             code = await process.wait()
             del self._processes[name]
             await self._hand_on(name, code, starved=code == -signal.SIGKILL and oom_kills() > starved)
             wait = min(SLOWEST, max(0.5, wait * 2)) if time.monotonic() - begun < QUICK else 0.0
-            if wait and not self.leaving:
-                await asyncio.sleep(wait)
+            if wait:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._leaving.wait(), wait)
 
     async def _hand_on(self, name: str, code: int, *, starved: bool) -> None:
         """The process is gone for certain, so its job need not wait for the lease to run out."""
+        leaving = self._leaving.is_set()
+        told = {"crashed": code not in OUTSIDE, "starved": starved, "drained": leaving and code in OUTSIDE}
         for pause in (0.2, 1.0, 5.0):
             try:
-                jobs = await asyncio.to_thread(lost.release, self.store, name, crashed=code not in OUTSIDE, starved=starved)
-                if not self.leaving or jobs:
+                jobs = await asyncio.to_thread(lost.release, self.store, name, **told)
+                if jobs or not leaving:
                     log.warning("worker ended", extra={"worker": name, "code": code, "jobs": jobs})
                 return
             except SQLAlchemyError as error:

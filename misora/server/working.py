@@ -79,7 +79,7 @@ class Worker:
             log.info("stopped", extra={"video": held.job.id})
         finally:
             self.current = None
-            self._sweep(held, part)
+            self._sweep(held)
         return True
 
     def _do(self, held: Lease, part: Path, lost: threading.Event) -> None:
@@ -173,8 +173,8 @@ class Worker:
             log.warning("ending: a cancelled job did not stop", extra={"video": held.job.id})
             self.end()
 
-    def _sweep(self, held: Lease, part: Path) -> None:
-        shutil.rmtree(part, ignore_errors=True)
+    def _sweep(self, held: Lease) -> None:
+        self.files.erase_parts(held.job.id, held.fence)
         self.files.erase_previews(held.job.id, held.fence)
         if jobs.get(self.store, held.job.id, pictures=True) is None:  # deleted meanwhile: nothing of it may stay
             self.files.erase(held.job.id)

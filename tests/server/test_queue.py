@@ -162,9 +162,10 @@ def test_a_server_that_starts_again_hands_on_what_its_dead_workers_held(store: S
     assert [each and each.status for each in states] == ["queued", "in_progress"]
 
 
-def test_a_job_handed_back_is_no_attempt(store: Store) -> None:
+def test_a_job_that_a_drained_server_puts_back_is_no_attempt(store: Store) -> None:
     job = put(store, new_key(store))
-    lease.hand_back(store, claimed(store))
+    claimed(store, "w")
+    assert lost.release(store, "w", drained=True) == [job.id]
     again = jobs.get(store, job.id)
     assert again is not None and (again.status, again.attempts) == ("queued", 0)
 

@@ -112,6 +112,8 @@ async def _picture(services: Services, job: Job, end: float) -> bytes:
             raise ApiError(status, message, kind="image_generation_user_error" if status == 400 else "server_error", code=code)
         if now.status == "completed":
             break
+        if now.status == "queued":
+            check_open(services)  # a server that is about to stop begins nothing
         if time.monotonic() > end:
             raise ApiError(504, "The picture was not finished in time; try again later.", kind="server_error", code="timeout")
         await asyncio.sleep(0.1)

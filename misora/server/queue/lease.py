@@ -118,13 +118,6 @@ def fail(store: Store, lease: Lease, code: str, message: str) -> bool:
         return True
 
 
-def hand_back(store: Store, lease: Lease) -> None:
-    """A worker that must stop puts its job back as if it had never begun it."""
-    with store.write() as db:
-        again = {"status": QUEUED, "progress": 0, "stage": "", "lease_until": None, "worker": None, "fence": videos.c.fence + 1}
-        db.execute(update(videos).where(_held(lease)).values(**again, attempts=videos.c.attempts - 1))
-
-
 def seen(store: Store, worker: str, started_at: float, video_id: str | None, device: str = "") -> None:
     """Note that a worker lives, what it works on and with what."""
     values = {"seen_at": time.time(), "video_id": video_id, "device": device[:120]}
