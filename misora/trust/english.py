@@ -243,7 +243,7 @@ def _follows(phrase: tuple[str, ...], words: list[Word], place: int) -> int | No
     """Where the phrase that begins at word ``place`` ends, or None."""
     if place + len(phrase) > len(words):
         return None
-    for wanted, word in zip(phrase[1:], words[place + 1 :], strict=False):
+    for wanted, word in zip(phrase[1:], words[place + 1 : place + len(phrase)], strict=True):
         if word.text != wanted and not (wanted[-1] == "*" and word.text.startswith(wanted[:-1])):
             return None
     return words[place + len(phrase) - 1].end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
@@ -49,6 +50,7 @@ class Japanese:
             long_enough = len(folded) > (SHORT_NAME if group in whole else 1)
             if group != HARMLESS and long_enough and len(said := sounds.in_romaji(folded)) >= SHORTEST_AMONG_KANA:
                 self.romaji[said].add(group)
+        self.longest = max(map(len, forms[1]), default=0)
 
     def marks(self, plain: str) -> Iterator[Mark]:
         """Every group's words in a plain text, without what an exception covers."""
@@ -77,18 +79,54 @@ class Japanese:
                     yield Mark(group=group, start=place, end=place + len(term))
 
     def _scan_masked(self, folded: str) -> Iterator[Mark]:
-        places = [place for place, sign in enumerate(folded) if sign == normalise.MASK]
-        around = {sign for place in places for sign in folded[max(0, place - 2) : place + 3]} - {normalise.MASK}
-        for terms in self.terms.values():
-            for term, _, group in terms:
-                if around.isdisjoint(term) or group == HARMLESS or not (len(term) >= 3 or self._may_lose_its_end(term, group)):
+        """Words of which some letters are masked, looked up by the first that is seen; where none is, any of some letter nearby."""
+        around: set[str] = set()  # letters no further than two from a mask
+        for place, sign in enumerate(folded):
+            if sign == normalise.MASK:
+                around.update(folded[max(0, place - 2) : place + 3])
+        around.discard(normalise.MASK)
+        whole = self._wholly_masked(around) if normalise.MASK * 3 in folded else []
+        seen = mask = len(folded)  # the next letter, and the next masked one
+        for first in range(len(folded) - 1, -1, -1):
+            if folded[first] == normalise.MASK:
+                mask = first
+                for length, group in whole if seen - first <= self.longest else ():
+                    if length > seen - first:
+                        break
+                    yield Mark(group=group, start=first, end=first + length)
+            else:
+                seen = first
+            if seen == len(folded) or mask - first >= self.longest:
+                continue
+            found: set[tuple[int, str]] = set()
+            for term, group in self._by_letter.get((seen - first, folded[seen]), ()):
+                end = first + len(term)
+                if not mask < end <= len(folded) or (end, group) in found or around.isdisjoint(term):
                     continue
-                for place in places:
-                    for first in range(max(0, place - len(term) + 1), place + 1):
-                        part = folded[first : first + len(term)]
-                        seen = len(part) == len(term) and (len(term) > 2 or part[0] == term[0])
-                        if seen and all(a == b or a == normalise.MASK for a, b in zip(part, term, strict=True)):
-                            yield Mark(group=group, start=first, end=first + len(term))
+                if _under_masks(term, folded[first:end]):
+                    found.add((end, group))
+            yield from (Mark(group=group, start=first, end=end) for end, group in found)
+
+    def _wholly_masked(self, around: set[str]) -> list[tuple[int, str]]:
+        """Lengths and groups of the words of three letters and more that have one of ``around``, the shortest first."""
+        return sorted(
+            {
+                (len(term), group)
+                for terms in self.terms.values()
+                for term, _, group in terms
+                if len(term) >= 3 and group != HARMLESS and not around.isdisjoint(term)
+            }
+        )
+
+    @functools.cached_property
+    def _by_letter(self) -> dict[tuple[int, str], list[tuple[str, str]]]:
+        """What may be masked, by the place and the sign of each of its letters."""
+        found: dict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
+        for term, group in dict.fromkeys((term, group) for terms in self.terms.values() for term, _, group in terms):
+            if group != HARMLESS and (len(term) >= 3 or self._may_lose_its_end(term, group)):
+                for place, sign in enumerate(term if len(term) > 2 else term[:1]):
+                    found[place, sign].append((term, group))
+        return found
 
     def _may_lose_its_end(self, term: str, group: str) -> bool:
         """Whether the first of two kanji is enough to know the word by: 虐○ but not 大○."""
@@ -115,6 +153,10 @@ class Japanese:
                 for length in range(len(said) if more else shortest, len(said) + 1):
                     if length == len(said) or length >= SHORTEST_ROMAJI:
                         yield from (Mark(group=group, start=start, end=end) for group in self.romaji.get(said[:length], ()))
+
+
+def _under_masks(term: str, part: str) -> bool:
+    return all(a == b or a == normalise.MASK for a, b in zip(part, term, strict=True))
 
 
 def _inside_a_word(text: str, place: int, written: str, whole: bool) -> bool:

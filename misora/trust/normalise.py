@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import resources
 
 VOICED = "\u3099\u309a"  # the marks that turn か into が and は into ぱ belong to the letter
-APART = re.compile(f" +([{VOICED}])")
+APART = re.compile(f"(?<! ) +([{VOICED}])")  # from the first blank only, or a long gap is tried from each of its blanks
 DRAWN_AS = {
     "ιノ": "し",
     "レノ": "し",

@@ -13,7 +13,7 @@ from typing import Any
 from misora.trust import sentences
 from misora.trust.decision import Verdict
 from misora.trust.lexicon import Lexicon, Reading
-from misora.trust.mark import Mark
+from misora.trust.mark import Mark, Reach
 from misora.trust.sentences import Sentences, Traits
 
 WITHIN = 80  # characters between the words of a rule, unless it says otherwise
@@ -73,18 +73,19 @@ class Rule:
         if any(group in marks for group in self.excused_by):
             return False
         choices = [[mark for group in need for mark in marks.get(group, ())] for need in self.needs]
-        return all(choices) and any(self._completes([first], choices[1:]) for first in choices[0])
+        if not all(choices):
+            return False
+        chosen = choices[0]
+        for marks_of_next in choices[1:]:
+            reach = Reach(chosen)
+            chosen = [mark for mark in marks_of_next if self._follows(reach, mark)]
+        return bool(chosen)
 
-    def _completes(self, chosen: list[Mark], rest: list[list[Mark]]) -> bool:
-        if not rest:
+    def _follows(self, chosen: Reach, mark: Mark) -> bool:
+        """Whether one of the chosen is near ``mark``; the same letters can be both words only where they are of one group."""
+        if chosen.before(mark, self.within):
             return True
-        return any(self._fits(chosen[-1], mark) and self._completes([*chosen, mark], rest[1:]) for mark in rest[0])
-
-    def _fits(self, one: Mark, other: Mark) -> bool:
-        if one.start < other.end and other.start < one.end and one.group != other.group and len(self.needs) > 1:
-            return False  # the same letters cannot be both words
-        gap = max(other.start - one.end, one.start - other.end)
-        return gap <= self.within and (not self.ordered or other.start >= one.end)
+        return not self.ordered and (chosen.after(mark, self.within) or chosen.over(mark.group, mark.start, mark.end))
 
 
 class Rulebook:
@@ -127,7 +128,7 @@ class Rulebook:
 
     def _read(self, text: str) -> Reading:
         reading = self.lexicon.read(text)
-        return dataclasses.replace(reading, marks=[*reading.marks, *_ages(reading.plain)])
+        return dataclasses.replace(reading, marks=list(dict.fromkeys((*reading.marks, *_ages(reading.plain)))))
 
     def _by_sentences(self, reading: Reading) -> Rule | None:
         """A rule of its own, ``sentence.hate``, for the first part of the text that reads like what must be held."""
