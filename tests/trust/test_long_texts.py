@@ -28,7 +28,7 @@ ODD = {
 
 def calls(work: Callable[[], object]) -> int:
     """How many functions are called, those of C too."""
-    copied = 0
+    count = 0
 
     def one(frame: object, event: str, what: object) -> None:
         nonlocal count
