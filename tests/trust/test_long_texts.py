@@ -10,7 +10,8 @@ from typing import Any, SupportsIndex, overload
 import pytest
 
 from misora.trust.english import English, Word
-from misora.trust.rulebook import Rulebook
+from misora.trust.mark import HARMLESS, Mark, uncovered
+from misora.trust.rulebook import Rule, Rulebook
 
 ODD = {
     "masked words": "死○体○殺○人○",
@@ -73,3 +74,18 @@ def test_looking_for_a_phrase_copies_no_more_words_than_it_has() -> None:
     words = Copied(english.words("kitchen knife " * 200))
     list(english.marks(words))
     assert words.copied <= 3 * len(words)
+
+
+def test_words_that_stand_too_far_apart_are_not_tried_each_with_each() -> None:
+    needs = (frozenset({"one"}), frozenset({"other"}))
+    rule = Rule(id="r", category="c", verdict="block", needs=needs, within=10, ordered=False, excused_by=frozenset())
+
+    def work(count: int) -> int:
+        far = [[Mark(group=group, start=place, end=place + 5) for place in range(at, count * 200, 200)] for group, at in GROUPS]
+        assert not rule.speaks(dict(zip(("one", "other"), far, strict=True)))
+        return calls(lambda: (rule.speaks(dict(zip(("one", "other"), far, strict=True))), uncovered([*far[0], *far[2]])))
+
+    assert work(400) <= 3 * work(200)
+
+
+GROUPS = (("one", 0), ("other", 100), (HARMLESS, 50))
