@@ -81,9 +81,12 @@ def test_words_that_stand_too_far_apart_are_not_tried_each_with_each() -> None:
     rule = Rule(id="r", category="c", verdict="block", needs=needs, within=10, ordered=False, excused_by=frozenset())
 
     def work(count: int) -> int:
-        far = [[Mark(group=group, start=place, end=place + 5) for place in range(at, count * 200, 200)] for group, at in GROUPS]
-        assert not rule.speaks(dict(zip(("one", "other"), far, strict=True)))
-        return calls(lambda: (rule.speaks(dict(zip(("one", "other"), far, strict=True))), uncovered([*far[0], *far[2]])))
+        ones, others, excuses = (
+            [Mark(group=group, start=200 * n + at, end=200 * n + at + 5) for n in range(count)] for group, at in GROUPS
+        )
+        marks = {"one": ones, "other": others}
+        assert not rule.speaks(marks) and len(uncovered([*ones, *excuses])) == count
+        return calls(lambda: (rule.speaks(marks), uncovered([*ones, *excuses])))
 
     assert work(400) <= 3 * work(200)
 
