@@ -27,8 +27,8 @@ from misora.server.store.tables import metadata
 from tests.server.shop import new_key, put
 from tests.server.test_queue import (  # noqa: F401  collected here with the store below
     test_a_job_goes_from_queued_to_completed_and_its_seconds_are_spent,
-    test_a_job_handed_back_is_no_attempt,
     test_a_job_past_its_deadline_is_not_begun,
+    test_a_job_that_a_drained_server_puts_back_is_no_attempt,
     test_a_job_that_crashes_its_workers_or_takes_all_memory_fails_soon_and_alone,
     test_a_killed_worker_is_replaced_many_times_but_soon_others_go_first,
     test_a_late_worker_finishes_nothing,
