@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.faults import Server
 from misora.client.http import Client
 
-UNENDING = "/events$|/images/generations$"  # streams, and what waits for a worker; the tests send them broken requests
+UNENDING = "/events$|/images/generations$"  # streams, and what waits for a worker: with ``--workers`` these alone are sent requests
 
 
 def main() -> None:
@@ -27,10 +27,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8195)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--phases", default="examples,coverage,fuzzing")
+    parser.add_argument("--workers", type=int, default=0, help="that draw: what waits for them is tested, and nothing else")
     parser.add_argument("--only", metavar="PATH", help="one path of the page alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="misora-fuzz-") as folder:
-        server = Server(Path(folder) / "data", args.port, 0, None)
+        server = Server(Path(folder) / "data", args.port, args.workers, None)
         server.start()
         try:
             code = fuzz(server, args)
@@ -46,7 +47,7 @@ def fuzz(server: Server, args: argparse.Namespace) -> int:
     command = [args.schemathesis, "run", f"{url}/openapi.json", "--url", url, "-H", f"Authorization: Bearer {key}"]
     command += ["--checks", "not_a_server_error", "--phases", args.phases, "--max-examples", str(args.examples)]
     command += ["--seed", str(args.seed), "--suppress-health-check", "all", "--request-timeout", "120", "--continue-on-failure"]
-    command += ["--exclude-path-regex", UNENDING, "--warnings", "off", "--no-color"]
+    command += ["--include-path-regex" if args.workers else "--exclude-path-regex", UNENDING, "--warnings", "off", "--no-color"]
     command += ["--include-path", args.only] if args.only else []
     return subprocess.run(command, check=False, cwd=server.data).returncode
 
