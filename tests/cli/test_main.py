@@ -22,11 +22,6 @@ ROOT = str(Path(__file__).parents[2])
 FAST = ("--steps", "1", "--seconds", "0.2", "--size", "128x128")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_weights(tmp_path_factory.mktemp("weights")))
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,6 @@ from misora.client.errors import GenerationError
 from misora.media.read import read_notes
 from misora.media.write import write_image, write_video
 from misora.render import render as rendering
-from tests.tiny import write_weights
 
 FRAMES = torch.randint(0, 256, (6, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 VERBS: dict[str, tuple[str, ...]] = {
@@ -28,11 +27,6 @@ VERBS: dict[str, tuple[str, ...]] = {
     "storyboard": ("storyboard", "board.json", "--size", "64x64"),
     "image": ("image", "a ball", "--size", "64x64"),
 }
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture

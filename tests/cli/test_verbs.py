@@ -15,14 +15,8 @@ from misora.cli.main import main
 from misora.media.read import probe, read_notes, read_video
 from misora.media.write import write_image, write_video
 from misora.words.presets import CAMERAS, STYLES, dressed
-from tests.tiny import write_weights
 
 SIZE = (64, 112)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture
