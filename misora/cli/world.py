@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from misora.train.card import Source
     from misora.world.scenes import Mix
 
-MIXES = ("core", "full", "still", "story")
+MIXES = ("core", "full", "still", "story", "lively")
 MOST = 1_000_000  # clips of one command
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("Nothing can move in a single frame; give --mix still, or --seconds above 0.")
     if args.minutes is not None and not (args.latents and args.minutes > 0):
         raise UsageError("Only shards can be continued; give --minutes above 0 and --latents MODEL.")
-    mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL, "story": scenes.STORY}[args.mix]
+    mix = {"core": scenes.CORE, "full": scenes.FULL, "still": scenes.STILL, "story": scenes.STORY, "lively": scenes.LIVELY}[args.mix]
     if args.kinds is not None or args.cut or args.returns:
         mix = _patterned(args, mix)
     seeds, size = range(args.seed, args.seed + args.clips), _size(args.size, 16 if args.latents else 2)

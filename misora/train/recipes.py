@@ -13,6 +13,7 @@ from misora.model.sizes import SIZES
 from misora.train.pretrain import PretrainRecipe
 
 STILLS, CLIPS = "stills", "clips"  # folders of shards: single frames, and clips of 49 frames
+LIVELY = "lively"  # clips of what costs most to learn: bounces, falls, and two or three things of which some move
 ENDS = "ends"  # clips whose last latent frame is a single picture, as a last image and a loop have it
 CUTS = "cuts"  # two shots of one cast, each with its own text
 PAIRS = "pairs"  # the same in two pictures: what a reference shows is copied long before it moves
@@ -42,18 +43,22 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: mostly whole clips, whose frames the sampler starts one after the other, and single frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.05),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.12),  # how things that will move begin
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.05, anywhere=True),  # four frames at once out of the middle
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.03),
-        Serving(folder=CLIPS, frames=6, batch=22, share=0.07, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.32),
-        Serving(folder=ENDS, frames=12, batch=10, share=0.05),
-        Serving(folder=CUTS, frames=13, batch=10, share=0.10),
-        Serving(folder=PAIRS, frames=2, batch=64, share=0.08),
-        Serving(folder=RETURNS, frames=13, batch=10, share=0.05),
-        Serving(folder=RETURNS, frames=10, batch=13, share=0.03, anywhere=True),
-        Serving(folder=STORIES, frames=13, batch=10, share=0.05),
+        Serving(folder=STILLS, frames=1, batch=128, share=0.08),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.08),  # how things that will move begin
+        Serving(folder=LIVELY, frames=1, batch=128, share=0.10),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.03, anywhere=True),  # four frames at once out of the middle
+        Serving(folder=LIVELY, frames=1, batch=128, share=0.03, anywhere=True),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.02),
+        Serving(folder=CLIPS, frames=6, batch=22, share=0.04, anywhere=True),
+        Serving(folder=LIVELY, frames=6, batch=22, share=0.05, anywhere=True),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.16),
+        Serving(folder=LIVELY, frames=13, batch=10, share=0.17),
+        Serving(folder=ENDS, frames=12, batch=10, share=0.03),
+        Serving(folder=CUTS, frames=13, batch=10, share=0.07),
+        Serving(folder=PAIRS, frames=2, batch=64, share=0.05),
+        Serving(folder=RETURNS, frames=13, batch=10, share=0.03),
+        Serving(folder=RETURNS, frames=10, batch=13, share=0.02, anywhere=True),
+        Serving(folder=STORIES, frames=13, batch=10, share=0.04),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings, shares=(0.25, 0.2, 0.4))
 

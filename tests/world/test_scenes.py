@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from misora.words import graph as words
-from misora.world.scenes import CORE, FLAT_TOPPED, FULL, STILL, STORY, SUITED, Mix, sample_graph
+from misora.world.scenes import CORE, FLAT_TOPPED, FULL, LIVELY, STILL, STORY, SUITED, Mix, sample_graph
 
-MIXES = {"core": CORE, "full": FULL, "still": STILL, "story": STORY}
+MIXES = {"core": CORE, "full": FULL, "still": STILL, "story": STORY, "lively": LIVELY}
 
 
 def graphs(mix: Mix, number: int = 150, seconds: float = 4.0, held_out: bool = False) -> list[words.SceneGraph]:
@@ -55,6 +55,13 @@ def test_a_story_is_one_take_of_several_events() -> None:
     assert all(len(graph.cards) in (2, 3) and not any(card.cut for card in graph.cards) for graph in drawn)
     verbs = {tuple(act.verb for act in card.acts) for graph in drawn for card in graph.cards}
     assert {("bounce",), ("roll",), ("slide",), ("topple",)} <= verbs
+
+
+def test_the_lively_mix_is_mostly_in_motion() -> None:
+    drawn = graphs(LIVELY, 400)
+    assert all(len(graph.cards) == 1 and graph.cards[0].acts[0].verb != "stay" for graph in drawn)
+    assert sum(len(graph.things) > 1 for graph in drawn) >= 0.6 * len(drawn)
+    assert sum(graph.cards[0].acts[0].verb in ("bounce", "fall") for graph in drawn) >= 0.4 * len(drawn)
 
 
 def test_both_sides_are_drawn_alike() -> None:
