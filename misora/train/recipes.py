@@ -18,6 +18,7 @@ ENDS = "ends"  # clips whose last latent frame is a single picture, as a last im
 CUTS = "cuts"  # two shots of one cast, each with its own text
 PAIRS = "pairs"  # the same in two pictures: what a reference shows is copied long before it moves
 RETURNS = "returns"  # clips that come back to their beginning, which follows as an S and whole groups: loops of a clip
+JOINS = "joins"  # one take with a second S and whole groups behind it: what leads to a given clip, and from one to another
 STORIES = "stories"  # one take of two or three events, each with its own text
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
@@ -51,8 +52,9 @@ def night() -> PretrainRecipe:
         Serving(folder=CLIPS, frames=6, batch=22, share=0.02),
         Serving(folder=CLIPS, frames=6, batch=22, share=0.04, anywhere=True),
         Serving(folder=LIVELY, frames=6, batch=22, share=0.05, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.16),
-        Serving(folder=LIVELY, frames=13, batch=10, share=0.17),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.12),
+        Serving(folder=LIVELY, frames=13, batch=10, share=0.15),
+        Serving(folder=JOINS, frames=13, batch=10, share=0.08),
         Serving(folder=ENDS, frames=12, batch=10, share=0.03),
         Serving(folder=CUTS, frames=13, batch=10, share=0.07),
         Serving(folder=PAIRS, frames=2, batch=64, share=0.05),
