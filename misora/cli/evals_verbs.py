@@ -191,8 +191,7 @@ class Trial:
         from misora.evals import verbs
         from misora.words.read import read
 
-        ball, side = f"a {item.graph.things[0].colour} ball", ("left", "right")[index % 2]
-        prompts = [f"{ball} bounces on a wooden floor", f"{ball} rolls to the {side} on a wooden floor"]  # what lies still cannot bounce
+        prompts = verbs.board(item.graph.things[0].colour, ("left", "right")[index % 2])
         graphs = [graph for prompt in prompts if (graph := read(prompt))]
         made = native(
             self.engine.storyboard({"cards": [{"prompt": prompt, "seconds": 3} for prompt in prompts]}, size=SIZE, **self._wishes(index))

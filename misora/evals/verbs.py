@@ -27,6 +27,7 @@ ALWAYS: Bounds = (1.0, 1.0)
 MOVES: dict[str, Bounds] = {"mirror": (0.25, math.inf), "energy": ENERGY}  # what a frozen clip and one that runs back miss
 SEAMLESS: dict[str, Bounds] = {"exact": ALWAYS, "jump": (0.0, 2.0), **MOVES}
 FRESH: dict[str, Bounds] = {"fresh": (0.25, math.inf)}  # what a copy of the source misses
+WOODEN = ("brown", "orange", "yellow")  # colours that cannot be told apart on wood, so that no scene of the world has them there
 MOTION = ("direction", "still", "action")  # the judge's questions about what happens
 
 BARS: dict[str, dict[str, Bounds]] = {
@@ -138,6 +139,12 @@ def told(graph: SceneGraph, frames: np.ndarray) -> float:
     """The share, in points of a hundred, of the graph's questions about what happens that a clip answers rightly."""
     answers = [answer for atom, given in judge(graph, parse(frames)).items() if atom in MOTION for answer in given]
     return 100.0 * float(np.mean(answers)) if answers else 0.0
+
+
+def board(colour: str, side: str) -> list[str]:
+    """The two cards of the storyboards that are measured; what lies still cannot bounce, so it bounces first."""
+    floor = "on grass" if colour in WOODEN else "on a wooden floor"
+    return [f"a {colour} ball bounces {floor}", f"a {colour} ball rolls to the {side} {floor}"]
 
 
 def ping_pong(frames: np.ndarray) -> np.ndarray:

@@ -10,6 +10,10 @@ import pytest
 
 from misora.cli.main import main
 from misora.evals import verbs
+from misora.evals.slices import SLICE_V1
+from misora.words.graph import COLOURS
+from misora.words.read import read
+from misora.world.scenes import CLASHES
 from tests.tiny import write_weights
 
 
@@ -62,6 +66,14 @@ def test_rows_are_told_and_written() -> None:
     told = json.loads(verbs.as_json(rows, model="embedded"))
     assert told["model"] == "embedded" and told["rows"][1]["missed"] == ["changed"]
     assert verbs.row("inpaint", [{"exact": float("nan"), "changed": 9.0}]).missed() == ["exact"]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_measured_storyboard_asks_for_what_the_world_draws(colour: str) -> None:
+    for prompt, verb in zip(verbs.board(colour, "left"), ("bounce", "roll"), strict=True):
+        graph = read(prompt)
+        assert graph and graph in SLICE_V1 and graph.things[0].colour == colour and graph.cards[0].acts[0].verb == verb
+        assert colour not in CLASHES[graph.floor], "or it cannot be told apart"
 
 
 def test_pictures_and_survival() -> None:
