@@ -25,6 +25,7 @@ CLOCK, COUNTER, MIRROR, OTHER = (f"transpose={how}" for how in ("clock", "cclock
 TURNED = {90: (COUNTER,), -90: (CLOCK,), 180: (CLOCK, CLOCK), -180: (CLOCK, CLOCK)}  # degrees
 # EXIF's orientations, mirrored ones too. (``vflip`` would do for two of them, but leaves lines that run backwards in memory.)
 EXIF = {2: (MIRROR, CLOCK), 3: (CLOCK, CLOCK), 4: (MIRROR, COUNTER), 5: (MIRROR,), 6: (CLOCK,), 7: (OTHER,), 8: (COUNTER,)}
+ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # the decoders that read the alpha of a WebM, which others leave out
 STILLS = ("png_pipe", "jpeg_pipe", "webp_pipe")
 ON_WHITE = "{c}='({c}(X,Y)*alpha(X,Y)+255*(255-alpha(X,Y)))/255'"
 
@@ -81,7 +82,7 @@ def rgb_frames(
     turn, told = EXIF.get(orientation(path, container.format.name), ()), told if told is not None else []
     with container:
         try:
-            for frame in _steady(_checked(container.decode(stream), limits), info.frame_rate, told):
+            for frame in _steady(_checked(_decoded(container, stream, limits), limits), info.frame_rate, told):
                 frames, size = frames + 1, size + frame.width * frame.height * 3
                 limits.check_progress(frames, size, (frames - 1) / info.frame_rate)
                 if chosen is not None and frames - 1 not in chosen:
@@ -94,6 +95,18 @@ def rgb_frames(
             raise _unreadable(path) from None
     if frames == 0:
         raise _unreadable(path)
+
+
+def _decoded(container: Any, stream: Any, limits: Limits) -> Iterator[Any]:
+    """The frames as they are stored, with their alpha where they have one."""
+    name = ALPHA.get(stream.codec_context.name) if stream.metadata.get("alpha_mode") == "1" else None
+    if name is None:
+        yield from container.decode(stream)
+        return
+    decoder: Any = av.CodecContext.create(name, "r")
+    decoder.options = {"max_pixels": str(limits.pixels)}
+    for packet in container.demux(stream):
+        yield from decoder.decode(packet if packet.size else None)
 
 
 def _checked(frames: Iterator[Any], limits: Limits) -> Iterator[Any]:

@@ -52,6 +52,25 @@ def test_what_is_transparent_lies_on_white(picture: np.ndarray, ending: str, tmp
     assert near(read[5, 5], (255, 255, 255)) and near(read[5, -5], (255, 0, 0))
 
 
+def test_what_is_transparent_in_a_film_lies_on_white_too(tmp_path: Path) -> None:
+    pixels = np.full((64, 96, 4), 255, np.uint8)
+    pixels[..., 1:3] = 0
+    pixels[:, :48, 3] = 0
+    container: Any = av.open(str(tmp_path / "a.webm"), "w")
+    stream = container.add_stream("libvpx-vp9", rate=25)
+    stream.width, stream.height, stream.pix_fmt = 96, 64, "yuva420p"
+    for i in range(3):
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format="yuva420p")
+        frame.pts = i
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+    container.close()
+    told: list[str] = []
+    frames, rate = read_untrusted(tmp_path / "a.webm", told=told)
+    assert frames.shape == (3, 64, 96, 3) and rate == 25 and told == ["is partly transparent; what is lies on white."]
+    assert frames[2, 5, 5].min() > 250 and frames[2, 5, -5, 0] > 240 and frames[2, 5, -5, 1:].max() < 15
+
+
 @pytest.mark.parametrize("ending", ["png", "webp", "jpg"])
 def test_pictures_stand_upright_whichever_way_they_were_turned_or_mirrored(picture: np.ndarray, ending: str, tmp_path: Path) -> None:
     picture[:32, 48:] = (0, 255, 0)
