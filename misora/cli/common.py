@@ -99,13 +99,15 @@ def make(args: argparse.Namespace, seconds: float, suffixes: tuple[str, ...], bu
 
     ``build`` turns the request of the common flags into the verb's own.
     """
+    from misora.render.verbs import LOOP
+
     check_variations(args)
     with _notices(quiet=args.quiet):
         requests = varied(build(request_from(args, seconds)), args.variations)
     request, outs = requests[0], places(args, requests, suffixes)
     if not args.quiet:
         ours = args.model == "embedded" or os.path.isfile(Path(args.model) / "text.safetensors")
-        for prompt in request.prompts() if ours else ():
+        for prompt in [prompt for prompt in request.prompts() if ours and prompt != LOOP]:  # which nobody wrote
             warn_of_unknown_words(prompt)
         if notice := request.notice():
             print(f"misora: {notice}", file=sys.stderr)

@@ -22,10 +22,10 @@ def add_parser(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Make the loop and say where it is. Raises MisoraError."""
     from misora.render import verbs
-    from misora.render.footage import is_file_name, load_clip
+    from misora.render.footage import is_file_name, load_clip, said_of
 
     given = Path(args.subject) if args.prompt is not None or is_file_name(args.subject) else None
-    args.prompt = args.prompt or (verbs.LOOP if given else args.subject)
+    args.prompt = args.prompt or (said_of(given) or verbs.LOOP if given else args.subject)
     if args.server:
         remote.loop(args, given)
         return

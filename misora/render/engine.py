@@ -13,7 +13,7 @@ from misora.render import verbs
 from misora.render.board import Board, dressed, read_board
 from misora.render.cut import Cut
 from misora.render.expand import fuller
-from misora.render.footage import Footage, is_file_name, load_clip, load_image, read_mask
+from misora.render.footage import Footage, is_file_name, load_clip, load_image, read_mask, said_of
 from misora.render.native import Progress
 from misora.render.render import render
 from misora.render.request import Request
@@ -94,7 +94,7 @@ class Misora:
     ) -> Cut:
         """A video whose last frame flows into its first, from a sentence or of a clip, in either order."""
         if not isinstance(prompt, str) or is_file_name(prompt):  # as on the command line: CLIP [PROMPT]
-            prompt, clip = clip or verbs.LOOP, prompt
+            prompt, clip = clip or said_of(prompt) or verbs.LOOP, prompt
         given = _clip(clip) if clip is not None else None
         return self.make(verbs.loop(_request(str(prompt), seconds, wishes), given, overlap), wishes)
 

@@ -20,8 +20,8 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 from misora.client.errors import MediaError
 from misora.media.atomic import replacing
 from misora.media.limits import LIMITS
-from misora.media.read import read_untrusted
-from misora.render.request import FRAME_RATE, LONGEST, NATIVE_RATE
+from misora.media.read import read_notes, read_untrusted
+from misora.render.request import FRAME_RATE, LONGEST, NATIVE_RATE, PROMPT
 
 ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
 # What was made here may be as long as can be asked for, and is gone on from; servers hold uploads to narrower limits before they get here.
@@ -115,6 +115,14 @@ def load_image(path: str | Path) -> Footage:
     if len(clip.frames) > 1:
         warnings.warn(f"{clip.name} is a clip; its first frame is used.", Notice, stacklevel=2)
     return Footage(frames=clip.frames[:1], name=clip.name, path=clip.path)
+
+
+def said_of(clip: Footage | str | Path) -> str:
+    """The prompt that a clip of ours was drawn from at its end, as its file says; else nothing. Raises MediaError."""
+    path = clip.path if isinstance(clip, Footage) else Path(clip)
+    notes = read_notes(path, GIVEN) if path else {}
+    ours = notes.get("comment", "").startswith('{"maker": "misora"')
+    return notes.get("description", "").rpartition(" | ")[2][:PROMPT] if ours else ""
 
 
 def latents_beside(path: str | Path) -> Path:

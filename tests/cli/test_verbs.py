@@ -59,6 +59,14 @@ def test_each_verb_writes_its_video(here: Path, model: str, argv: tuple[str, ...
     assert len(read_video("out.mp4")[0]) == pytest.approx(24 * facts["seconds"], abs=0.1)
 
 
+def test_a_clip_that_is_looped_without_a_prompt_shows_what_it_showed(here: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--steps", "1", "--guidance", "1", "--model", model, "--force", "--out")
+    assert main(["loop", "a.mp4", *flags, "b.mp4"]) == 0 and "do not know" not in capsys.readouterr().err
+    assert read_notes("b.mp4")["description"] == "a seamless loop", "whose file says nothing"
+    assert main(["generate", "a red ball", "--seconds", "0.5", "--size", "112x64", *flags, "a.mp4"]) == 0
+    assert main(["loop", "a.mp4", *flags, "b.mp4"]) == 0 and read_notes("b.mp4")["description"] == "a red ball"
+
+
 def test_variations_have_seeds_that_follow_each_other(here: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--seconds", "0.2", "--size", "112x64", "--steps", "1", "--seed", "7", "--model", model, "--json", "--no-latents")
     assert main(["generate", "a ball", "--variations", "2", "--out", "b.mp4", *flags]) == 0
