@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from misora.client.errors import GenerationError, UsageError
 
@@ -160,6 +160,12 @@ def dressed_prompt(args: argparse.Namespace, request: Request) -> tuple[str, str
 
     worn = {name: getattr(args, name) for name in ("style", "camera", "enhance", "enhance_with")}
     return fuller(request.prompt, **worn, seed=request.seed, key=enhance_key())
+
+
+def dressed_cards(args: argparse.Namespace, first: Request, cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A scene's cards with their prompts dressed; ``first`` is the first one's request, whose prompt is dressed. Raises UsageError."""
+    later = [card | {"prompt": dressed_prompt(args, dataclasses.replace(first, prompt=card["prompt"]))[0]} for card in cards[1:]]
+    return [cards[0] | {"prompt": first.prompt}, *later]
 
 
 def loras_of(args: argparse.Namespace) -> dict[str, float]:

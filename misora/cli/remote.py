@@ -116,8 +116,8 @@ def inpaint(args: argparse.Namespace, box: tuple[int, int, int, int] | None, str
     _edit(args, args.clip, more)
 
 
-def simulate(args: argparse.Namespace, draw: Callable[[Request], Footage], strength: float) -> None:
-    """A scene that is simulated here and reworked there. Raises MisoraError."""
+def simulate(args: argparse.Namespace, cards: list[Fields], draw: Callable[[Request], Footage], strength: float) -> None:
+    """A scene that is simulated here and reworked there, each of its cards under its own prompt. Raises MisoraError."""
     from misora.media.write import write_video
 
     with tempfile.TemporaryDirectory(prefix="misora-") as folder:
@@ -125,7 +125,8 @@ def simulate(args: argparse.Namespace, draw: Callable[[Request], Footage], stren
         args.seed, footage = request.seed, draw(request)
         draft = write_video(Path(folder) / "draft.mp4", footage.frames, footage.rate)
         args.size = args.aspect = None  # the draft has it
-        _edit(args, draft, {"strength": strength})
+        told = common.dressed_cards(args, request, cards)
+        _edit(args, draft, {"strength": strength} | ({"storyboard": told} if len(told) > 1 and strength else {}))
 
 
 def _edit(args: argparse.Namespace, clip: Path, more: Fields) -> None:

@@ -50,18 +50,12 @@ def run(args: argparse.Namespace) -> None:
     args.prompt, args.seconds = cards[0]["prompt"], sum(card["seconds"] for card in cards)
     strength = 0.0 if args.render_only else verbs.strength_of(args.strength)
     if args.server:
-        if len(cards) > 1 and strength:
-            raise UsageError("A server reworks a clip under one prompt; give a scene of one card, --render-only, or leave --server out.")
-        remote.simulate(args, draw, strength)
+        remote.simulate(args, cards, draw, strength)
         return
 
     def build(request: Request) -> Request:
         common.places(args, common.varied(request, args.variations), common.VIDEOS)  # before the work
-        told = [cards[0]]
-        for card in cards[1:]:
-            prompt, _ = common.dressed_prompt(args, dataclasses.replace(request, prompt=card["prompt"]))
-            told.append(card | {"prompt": prompt})
-        return verbs.rework(request, draw(request), told, strength)
+        return verbs.rework(request, draw(request), common.dressed_cards(args, request, cards), strength)
 
     common.make(args, args.seconds, common.VIDEOS, build)
 

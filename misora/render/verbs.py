@@ -86,7 +86,8 @@ def rework(request: Request, clip: Footage, cards: list[dict[str, Any]], strengt
     parts = []
     for number, (shot, coming) in enumerate(itertools.zip_longest(shots, shots[1:])):
         start, stop = (math.ceil(second * clip.rate - 1e-6) for second in (shot[0][0], coming[0][0] if coming else clip.seconds))
-        own = dataclasses.replace(clip, frames=clip.frames[start:stop], latents=None) if len(shots) > 1 else clip
+        start = min(start, len(clip.frames) - 1)  # cards may last a little longer than the clip
+        own = dataclasses.replace(clip, frames=clip.frames[start : max(stop, start + 1)], latents=None) if len(shots) > 1 else clip
         later = tuple((second - shot[0][0], prompt) for second, prompt in shot[1:] if prompt)
         parts.append(Part(clip=own, prompt=shot[0][1], strength=strength_of(strength), cut=number > 0, later=later))
     return dataclasses.replace(request, parts=tuple(parts))

@@ -222,7 +222,8 @@ def _changed(request: Request, job: Job, clip: Footage, files: Files) -> Request
         case "inpaint":
             return _inpaint(request, job, clip, files)
         case _:
-            return verbs.remix(request, clip, asked.get("strength", "mild"))
+            cards = [_card(card, files) for card in asked.get("storyboard") or [{"prompt": job.prompt or "", "seconds": clip.seconds}]]
+            return verbs.rework(dataclasses.replace(request, prompt=cards[0]["prompt"]), clip, cards, asked.get("strength", "mild"))
 
 
 def _inpaint(request: Request, job: Job, clip: Footage, files: Files) -> Request:

@@ -230,7 +230,6 @@ def test_scenes_that_cannot_be_meant_too(here: Path, name: str, capsys: pytest.C
         (("--size", "7x5"), "64 to 4096"),
         (("--strength", "2"), "from 0, unchanged"),
         (("--out", "nowhere/out.mp4"), "no folder"),
-        (("--server", "http://127.0.0.1:9"), "one card"),
     ],
 )
 def test_a_scene_is_asked_for_within_limits(here: Path, flags: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:

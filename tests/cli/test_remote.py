@@ -12,7 +12,10 @@ import torch
 
 from misora.cli.main import main
 from misora.client import http
+from misora.client.errors import ServerError
 from misora.media.write import write_image, write_video
+from misora.render import verbs
+from misora.render.footage import Footage
 from misora.server.queue.job import Job
 from misora.server.rendering import request_of
 from tests.server.shop import FILM, Shop, quick
@@ -79,6 +82,30 @@ def test_mistakes_end_before_anything_is_sent(
     said = capsys.readouterr()
     assert says in said.err and len(said.err.splitlines()) == 1 and said.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["taken.mp4"]
+
+
+def test_every_card_of_a_scene_is_reworked_elsewhere(jobs: tuple[Shop, list[Job]], monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, found = jobs
+    frames = torch.randint(0, 256, (54, *SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    draft = Footage(frames=frames, rate=24.0)
+    cards = [{"prompt": prompt, "seconds": 0.75, "cut": cut} for prompt, cut in (("a ball", False), ("a cube", False), ("a cone", True))]
+    monkeypatch.setattr("misora.cli.simulate.staged", lambda scene, seconds: (cards, lambda request: draft))
+    asked = ["simulate", "scene.json", "--style", "night", "--strength", "0.5", "--server", shop.url, "--size", "112x64", "--quiet"]
+    assert main([*asked, "--out", "out.mp4"]) == 0
+    there = request_of(found[-1], shop.files)
+    here = verbs.rework(there, draft, [card | {"prompt": f"{card['prompt']}, in a realistic style, at night"} for card in cards], 0.5)
+    told = [(part.prompts(there.prompt), part.strength, part.cut, len(part.clip.frames)) for part in there.parts if part.clip]
+    assert told == [(part.prompts(there.prompt), part.strength, part.cut, len(part.clip.frames)) for part in here.parts if part.clip]
+    assert [len(prompts) for prompts, *_ in told] == [2, 1] and found[-1].prompt == "a ball, in a realistic style, at night"
+    assert main([*asked, "--out", "own.mp4", "--render-only"]) == 0
+    assert "storyboard" not in found[-1].request and found[-1].request["strength"] == 0
+    client = http.Client(base_url=shop.url)
+    for wrong, param in (({"seconds": 3.0}, "storyboard"), ({"seconds": 2.0, "image": "a"}, "image"), ({"seconds": 0.1}, "seconds")):
+        with pytest.raises(ServerError) as error:
+            client.edit("a ball", found[-1].id, storyboard=[{"prompt": "a ball"} | wrong])
+        assert error.value.status == 400 and param in str(error.value.param)
+    with pytest.raises(ServerError, match="only one of"):
+        client.edit("a ball", found[-1].id, storyboard=[{"prompt": "a ball", "seconds": 2}], loop="short")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from misora.client.wire import PIXELS, SECONDS, SIDES
 from misora.server.accounts.keys import Caller
 from misora.server.api import bodies, inputs
 from misora.server.api.errors import ApiError, invalid
-from misora.server.api.fields import Field, check, plain_text
+from misora.server.api.fields import PROMPT, Field, check, plain_text
 from misora.server.api.services import Services
 from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, looked_at, made, order_from, owned, place, source, usable
 from misora.server.files import VIDEO as VIDEO_FILE
@@ -24,6 +24,7 @@ from misora.server.queue.job import Job, new_id
 
 EXTENSIONS, LONGEST = 6, 120  # of one video, and its seconds in all
 BETWEEN = 2  # seconds that lead from one video to another
+NEARLY = 0.4  # seconds by which the parts of a video may miss its length, which is known to the second where it was made here
 VIDEO = Field(
     name="video", kind="source", says="The video: an MP4, or the id of one of yours.", required=True, most=1, inside=(inputs.VIDEO_ID,)
 )
@@ -45,6 +46,11 @@ TRIM = Field(
         Field(name="to", kind="number", says="Up to this second.", required=True, most=LONGEST),
     ),
 )
+PART = (
+    Field(name="prompt", kind="text", says="What this part shows.", required=True, least=1, most=PROMPT),
+    Field(name="seconds", kind="number", says="How long this part lasts.", required=True, least=0.5, most=LONGEST),
+    Field(name="cut", kind="flag", says="Whether the video jumps where it begins."),
+)
 REMIX = (PROMPT_FIELD, STRENGTH, *TUNING)
 EDIT = (
     PROMPT_FIELD,
@@ -63,6 +69,7 @@ EDIT = (
     TRIM,
     Field(name="gap", kind="number", says="Seconds that lead from one video to the other.", least=0.5, most=10),
     Field(name="connect", kind="source", says="A second video, to which the first shall lead over.", most=1, inside=(inputs.VIDEO_ID,)),
+    Field(name="storyboard", kind="array", says="Parts of the video, in order, each reworked under its own prompt.", most=20, inside=PART),
     *TUNING,
 )
 EXTEND = (
@@ -98,13 +105,14 @@ async def edit(services: Services, request: Request, caller: Caller) -> Response
     """POST /videos/edits."""
     given = check(await bodies.read(request), EDIT)
     found = await run_in_threadpool(_source, services, caller, given["video"])
-    trim = _trim(given, found)
-    seconds = max(1, round(trim["to"] - trim["from"])) if trim else found.seconds
-    verb = _verb(given)
-    order = order_from(services, caller, {"model": found.model} | given, verb=verb, seconds=seconds, size=found.size, id=found.order_id)
-    more: dict[str, Any] = {"video": found.asked} | ({"trim": trim} if trim else {})
-    folder = f"videos/{order.id}/inputs"
+    folder = f"videos/{found.order_id}/inputs"
     try:
+        verb, trim = _verb(given), _trim(given, found)
+        lasting = trim["to"] - trim["from"] if trim else found.asked["seconds"]
+        _check_parts(given.get("storyboard"), lasting)
+        seconds = max(1, round(lasting)) if trim else found.seconds
+        order = order_from(services, caller, {"model": found.model} | given, verb=verb, seconds=seconds, size=found.size, id=found.order_id)
+        more: dict[str, Any] = {"video": found.asked} | ({"trim": trim} if trim else {})
         if given.get("mask") is not None:
             taken = await run_in_threadpool(inputs.take, services, folder, given["mask"], "mask", inputs.IMAGES, caller.account_id)
             more["mask"] = dataclasses.asdict(taken)
@@ -114,16 +122,22 @@ async def edit(services: Services, request: Request, caller: Caller) -> Response
             more["connect"] = await run_in_threadpool(source, services, caller.account_id, given["connect"], folder, "connect")
             order = dataclasses.replace(order, seconds=_connected(seconds, given.get("gap", BETWEEN), more["connect"]["seconds"]))
     except ApiError:
-        services.files.erase(order.id)
+        services.files.erase(found.order_id)
         raise
     return await place(services, request, caller, order, given, **more)
 
 
 def _verb(given: dict[str, Any]) -> str:
-    wanted = [name for name in ("connect", "loop", "inpaint", "mask") if given.get(name) is not None]
+    given["storyboard"] = given.get("storyboard") or None
+    wanted = [name for name in ("connect", "loop", "storyboard", "inpaint", "mask") if given.get(name) is not None]
     if len(set(wanted) - {"mask", "inpaint"}) + bool(set(wanted) & {"mask", "inpaint"}) > 1:
         raise invalid(wanted[0], f"Give only one of {', '.join(wanted)}.")
-    return {"mask": "inpaint"}.get(wanted[0], wanted[0]) if wanted else "edit"
+    return {"mask": "inpaint", "storyboard": "edit"}.get(wanted[0], wanted[0]) if wanted else "edit"
+
+
+def _check_parts(parts: list[dict[str, Any]] | None, seconds: float) -> None:
+    if parts and abs(sum(part["seconds"] for part in parts) - seconds) > NEARLY:
+        raise invalid("storyboard", f"The parts of the storyboard must last {seconds:.4g} seconds together, as long as the video.")
 
 
 def _trim(given: dict[str, Any], found: _Source) -> dict[str, Any] | None:

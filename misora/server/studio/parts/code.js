@@ -27,7 +27,9 @@ export function code(video) {
     extend: ["extend", "/videos/extensions", { prompt: video.prompt, video: source, seconds: String(longer) }],
   }[verb] || (from === undefined ? ["create_and_poll", "/videos", { prompt: video.prompt, model: video.model, size: video.size, seconds: video.seconds }]
     : ["edit", "/videos/edits", { prompt: video.prompt, video: source }]);
-  const asking = asked.storyboard ? posted(path, { ...body, ...tuning }) : called(call, body, tuning, video.remixed_from_video_id);
+  if (asked.storyboard && body.video?.upload) tuning.storyboard = JSON.stringify(asked.storyboard); // a form, in which text stays whole
+  const whole = asked.storyboard && !body.video?.upload;
+  const asking = whole ? posted(path, { ...body, ...tuning }) : called(call, body, tuning, video.remixed_from_video_id);
   return { sdk: sdk(asking, call), curl: curl(path, { ...body, ...tuning }), ...cli(video, tuning, asked) };
 }
 
