@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,11 @@ def test_every_card_of_a_scene_is_reworked_elsewhere(jobs: tuple[Shop, list[Job]
         assert error.value.status == 400 and param in str(error.value.param)
     with pytest.raises(ServerError, match="only one of"):
         client.edit("a ball", found[-1].id, storyboard=[{"prompt": "a ball", "seconds": 2}], loop="short")
+    film, kept = write_video("draft.mp4", frames, 24), sorted(shop.files.data.glob("videos/*"))
+    for ask in (partial(client.edit, model="none"), client.edit, client.extend):
+        with pytest.raises(ServerError):
+            ask("a ball", film, trim={"from": 0, "to": 60})
+    assert sorted(shop.files.data.glob("videos/*")) == kept, "what is refused leaves no upload behind"
 
 
 @pytest.mark.slow

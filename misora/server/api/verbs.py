@@ -167,12 +167,18 @@ async def extend(services: Services, request: Request, caller: Caller) -> Respon
     """POST /videos/extensions."""
     given = check(await bodies.read(request), EXTEND)
     found = await run_in_threadpool(_source, services, caller, given["video"])
-    new, times, trim = given["seconds"], found.extensions + 1, _trim(given, found)
-    kept = max(1, round(trim["to"] - trim["from"])) if trim else found.seconds
-    if times > EXTENSIONS or kept + new > LONGEST:
+    new, times = given["seconds"], found.extensions + 1
+    try:
+        trim = _trim(given, found)
+        kept = max(1, round(trim["to"] - trim["from"])) if trim else found.seconds
+        if times > EXTENSIONS or kept + new > LONGEST:
+            raise invalid("video", f"A video can be extended {EXTENSIONS} times, to {LONGEST} seconds in all.", "too_long")
+        order = order_from(
+            services, caller, given, verb="extend", model=found.model, seconds=kept + new, size=found.size, id=found.order_id
+        )
+    except ApiError:
         services.files.erase(found.order_id)
-        raise invalid("video", f"A video can be extended {EXTENSIONS} times, to {LONGEST} seconds in all.", "too_long")
-    order = order_from(services, caller, given, verb="extend", model=found.model, seconds=kept + new, size=found.size, id=found.order_id)
+        raise
     return await place(
         services,
         request,
