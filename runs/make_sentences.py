@@ -26,10 +26,11 @@ from misora.world.scenes import CORE, FULL, sample_graph
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "tests/trust/corpus"
-OURS = ("held.en", "held.ja", "everyday.en", "everyday.ja")
+OURS = tuple(f"{kind}{more}.{language}" for kind in ("held", "everyday") for more in ("", ".more") for language in ("en", "ja"))
 EACH = 8  # sentences of a line with choices, or as many as it has choices in one place
 SCENES = 50  # of each mix and language
-STEPS, RATE, DECAY = 40, 0.5, 2e-5
+STEPS, RATE, DECAY = 40, 0.5, 8e-5
+OURS_WEIGH = 0.4  # a sentence of ours, of which a line makes several, where one of somebody else's weighs one
 RARE = 2.0  # what is added to each count before shares are compared
 
 Floats = npt.NDArray[np.float64]
@@ -41,14 +42,20 @@ class Lesson:
 
     category: str
     seen: Traits
+    weight: float = 1.0
 
 
 def prompts() -> Iterator[tuple[str, str]]:
     """(category, text) of everything that may be learnt from."""
     yield from looked_at()
+    yield from ours()
+    yield from _told()
+
+
+def ours() -> Iterator[tuple[str, str]]:
+    """Those that we wrote."""
     for name in OURS:
         yield from _written_out(HERE / f"sentences/{name}.txt")
-    yield from _told()
 
 
 def looked_at() -> Iterator[tuple[str, str]]:
@@ -115,7 +122,8 @@ def _weights(lessons: list[Lesson]) -> tuple[Floats, float]:
     places, values, rows = _matrix(lessons)
     used, at = np.unique(places, return_inverse=True)
     held = np.array([lesson.category != EVERYDAY for lesson in lessons], dtype=np.float64)
-    counts = np.where(held > 0, 0.5 / held.mean(), 0.5 / (1 - held.mean())) / len(held)
+    counts = np.array([lesson.weight for lesson in lessons])
+    counts *= np.where(held > 0, 0.5 / (counts @ held), 0.5 / (counts @ (1 - held)))
     weights, mean, square, bias = np.zeros(len(used)), np.zeros(len(used)), np.zeros(len(used)), 0.0
     for step in range(1, STEPS + 1):
         odds = np.bincount(rows, weights[at] * values, minlength=len(held)) + bias
@@ -159,7 +167,13 @@ def _sorting(lessons: list[Lesson]) -> npt.NDArray[np.int8]:
 def learnt() -> bytes:
     """The model's file, from the sentences as they stand."""
     book = Rulebook.shipped()
-    return fit([Lesson(category=category, seen=book.seen(text)) for category, text in prompts()])
+    written = set(ours())
+    return fit(
+        [
+            Lesson(category=category, seen=book.seen(text), weight=OURS_WEIGH if (category, text) in written else 1.0)
+            for category, text in prompts()
+        ]
+    )
 
 
 if __name__ == "__main__":
