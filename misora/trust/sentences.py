@@ -26,7 +26,7 @@ BUCKETS, SORTING = 1 << 17, 1 << 12  # places of the weights, and of each catego
 LONGEST_GRAM, SHORTEST_WORD, IN_WORD = 4, 4, 4  # Japanese letters in a row; letters of a word that is looked into, and how many at a time
 FEWEST = 30  # grams; each of a shorter text weighs no more than theirs
 GROUP_WEIGHS = 0.3  # a group of the rules' words, where all grams of a sentence together weigh one
-REVIEW = 1.0  # log odds from which somebody should look
+REVIEW = 1.2  # log odds from which somebody should look
 LONG, PART = (
     300,
     120,
