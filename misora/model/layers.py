@@ -31,20 +31,19 @@ def noise_features(level: Tensor, width: int) -> Tensor:
     return torch.cat((angles.cos(), angles.sin()), dim=-1)  # ... width
 
 
-def rotation(times: Tensor, height: int, width: int, head: int) -> Rotation:
+def rotation(times: Tensor, rows: Tensor, width: int, head: int) -> Rotation:
     """Rotary angles (arXiv:2104.09864) of every token of a grid, for heads of ``head`` channels.
 
-    ``times`` [b, t] are float positions in latent frames; rows and columns are counted in tokens. The channel pairs are shared out
-    as in Wan: a third each to rows and columns, the rest to time. The two halves of a pair lie ``head/2`` apart.
+    ``times`` [b, t] are float positions in latent frames, ``rows`` [h] in tokens; columns are counted in tokens. The channel pairs are
+    shared out as in Wan: a third each to rows and columns, the rest to time. The two halves of a pair lie ``head/2`` apart.
     """
     spatial = head // 6
     batch, frames = times.shape
-    grid = (batch, frames, height, width)
-    rows = torch.arange(height, device=times.device).float()[:, None]  # h 1
+    grid = (batch, frames, len(rows), width)
     columns = torch.arange(width, device=times.device).float()  # w
-    axes = ((times.float()[:, :, None, None], head // 2 - 2 * spatial), (rows, spatial), (columns, spatial))
+    axes = ((times.float()[:, :, None, None], head // 2 - 2 * spatial), (rows[:, None], spatial), (columns, spatial))
     angles = [positions.expand(grid)[..., None] * _rates(pairs, times.device) for positions, pairs in axes]  # b t h w pairs
-    table = torch.cat(angles, dim=-1).reshape(batch, frames * height * width, 1, head // 2)  # b n 1 head/2
+    table = torch.cat(angles, dim=-1).reshape(batch, frames * len(rows) * width, 1, head // 2)  # b n 1 head/2
     return table.cos(), table.sin()
 
 

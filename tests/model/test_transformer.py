@@ -6,7 +6,7 @@ from torch import Tensor
 
 from misora.model.heard import Heard
 from misora.model.sizes import SIZES
-from misora.model.transformer import Transformer, patch, resample_grid, sine_grid, unpatch
+from misora.model.transformer import Transformer, patch, resample_grid, row_places, sine_grid, unpatch
 from tests.reference import transformer as reference
 
 FRAMES, HEIGHT, WIDTH = 3, 4, 6
@@ -109,6 +109,17 @@ def test_patches_come_back() -> None:
 def test_a_mirrored_grid_is_read_mirrored() -> None:
     grid = sine_grid(16, 64)
     assert torch.allclose(resample_grid(grid.flip(1), 6, 11), resample_grid(grid, 6, 11).flip(1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 6), (12, 5), (9, 7)])
+def test_an_upright_picture_is_a_square_one_with_more_above(height: int, width: int) -> None:
+    for level in ((6, 11), (8, 8), (1, 3)):
+        assert torch.equal(row_places(*level), torch.arange(level[0]).float()), "every other is read as it always was"
+    steps = row_places(height, width).diff()
+    assert torch.allclose(steps[-7:], torch.ones(7)) and (steps[:-7] < 0.5).all() and len(steps) == height - 1
+    rows = sine_grid(16, 64)[:, :1].expand(-1, 16, -1)
+    seen = resample_grid(rows, height, width)[:, 0]
+    assert (seen[0] - seen[1]).norm() < 0.5 * (seen[-2] - seen[-1]).norm()
 
 
 def test_it_starts_as_the_identity_with_every_weight_reached(inputs: dict[str, Tensor]) -> None:
