@@ -34,7 +34,7 @@ def add_parser(verbs: Any) -> None:
     common.add_flags(parser, prompt=False)
     parser.add_argument("--render-only", action="store_true", help="keep the simulator's own pictures")
     parser.add_argument(
-        "--strength", default="mild", metavar="0..1", help="how much is made anew: a number, or subtle, mild, strong (default: mild)"
+        "--strength", default="subtle", metavar="0..1", help="how much is made anew: a number, or subtle, mild, strong (default: subtle)"
     )
     parser.add_argument(
         "--seconds", type=float, metavar="N", help=f"length, up to {LONGEST} (default: {SECONDS:g}, or a scene's cards, which it stretches)"

@@ -130,7 +130,7 @@ class Misora:
         scene: str | Path,
         *,
         seconds: float | None = None,
-        strength: float | str = "mild",
+        strength: float | str = "subtle",
         render_only: bool = False,
         **wishes: Unpack[Wishes],
     ) -> Cut:

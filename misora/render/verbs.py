@@ -19,7 +19,7 @@ from misora.render.parts import Part
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 IMAGE = 1 / NATIVE_RATE  # seconds that a given image stands
-STRENGTHS = {"subtle": 0.4, "mild": 0.6, "strong": 0.85}
+STRENGTHS = {"subtle": 0.6, "mild": 0.8, "strong": 0.9}  # same things; other things, same scenery; all of it (LOG.md)
 OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first moment
 LOOP = "a seamless loop"  # the prompt of a clip that is looped without one and does not say what it shows
 FULL = 0.8  # strength of a full overlap

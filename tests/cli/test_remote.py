@@ -146,7 +146,7 @@ def test_every_verb_is_asked_for_with_its_files(jobs: tuple[Shop, list[Job]], tm
     job, request = asked("loop", "a.mp4", "--overlap", "short")
     assert job.verb == "loop" and request.loop and job.prompt == "a seamless loop"
     job, request = asked("remix", "a.mp4", "a ball", "--strength", "subtle", "--seconds", "1")
-    assert request.parts[0].strength == 0.4 and len(request.parts[0].clip.frames) == 24
+    assert request.parts[0].strength == 0.6 and len(request.parts[0].clip.frames) == 24
     job, request = asked("inpaint", "a.mp4", "a ball", "--mask", "mask.png", "--from", ".5")
     assert request.parts[0].mask is not None and request.parts[0].span == (0.5, 2.0)
     job, request = asked("inpaint", "a.mp4", "a ball", "--box", "8,8,32,32")

@@ -20,6 +20,7 @@ from misora.render.compose import Work, compose
 from misora.render.cut import Cut, Shot
 from misora.render.engine import Misora, load
 from misora.render.footage import Footage, load_clip, read_mask
+from misora.render.native import GUIDED
 from misora.render.request import Request
 from tests.tiny import write_weights
 
@@ -157,3 +158,11 @@ def test_latents_belong_to_one_file_and_not_to_its_name(engine: Misora, tmp_path
     assert load_clip(one).latents is not None
     other.replace(one)
     assert load_clip(one).latents is None
+
+
+def test_what_another_prompt_has_is_guided_there() -> None:
+    assert list(verbs.STRENGTHS) == ["subtle", "mild", "strong"] and sorted(verbs.STRENGTHS.values()) == list(verbs.STRENGTHS.values())
+    guided = {name for name, level in verbs.STRENGTHS.items() if GUIDED[0] < level <= GUIDED[1]}
+    assert guided == {"mild", "strong"}, "below it a prompt changes nothing that is seen"
+    (default,) = verbs.remix(Request(prompt="a ball"), Footage(frames=torch.zeros(12, 64, 64, 3, dtype=torch.uint8))).parts
+    assert GUIDED[0] < default.strength < 1

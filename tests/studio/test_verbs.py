@@ -73,7 +73,7 @@ def slide(page: Any, handle: str, times: int, key: str = "ArrowRight") -> None:
 
 def test_remix_changes_as_much_as_was_said(editor: Editor) -> None:
     films, far = [], []
-    for name, strength in (("subtle", 0.4), ("mild", 0.6), ("strong", 0.85)):
+    for name, strength in (("subtle", 0.6), ("mild", 0.8), ("strong", 0.9)):
         page = editor.edit("remix")
         page.check(f"input[value={name}]", force=True)
         job, made = editor.made(page)

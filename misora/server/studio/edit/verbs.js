@@ -9,7 +9,7 @@ import { pick } from "../parts/picker.js";
 import { timeline } from "../parts/timeline.js";
 import { maskPainter } from "./mask.js";
 
-const STRENGTHS = { subtle: 0.4, mild: 0.6, strong: 0.85 };
+const STRENGTHS = { subtle: 0.6, mild: 0.8, strong: 0.9 };
 const SHORTEST = 0.25; // seconds that a span keeps
 const source = (video) => (video.file ? video.file : { id: video.id });
 const seconds = (value) => Math.round(Number(value) * 1000) / 1000;
