@@ -13,6 +13,8 @@ import pytest
 from tests.tree import ROOT, name, parsed, sources
 
 FILE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 50, 12
+WEIGHTS_BYTES = 48_000_000
+SAMPLER_LINES = 40  # of generate() and of the loop in which it does its work
 FILES_THAT_MAY_BE_LONGER: dict[str, str] = {}
 FUNCTIONS_THAT_MAY_BE_LONGER: dict[str, str] = {}
 
@@ -56,8 +58,17 @@ def test_files_and_functions_keep_to_their_budget(path: Path) -> None:
         assert length(function) <= FUNCTION_LINES or allowed, f"{name(path)}: {function.name} has {length(function)} lines"
 
 
+def test_the_sampler_reads_like_its_algorithm() -> None:
+    found = {one.name: length(one) for one in functions(ROOT / "misora/flow/generate.py")}
+    assert max(found[name] for name in ("generate", "sample")) <= SAMPLER_LINES
+
+
 def test_functions_are_short_in_the_median() -> None:
     assert statistics.median(length(function) for path in sources("misora") for function in functions(path)) <= MEDIAN_LINES
+
+
+def test_the_weights_in_the_package_keep_to_their_budget() -> None:
+    assert sum(path.stat().st_size for path in (ROOT / "misora/weights").rglob("*") if path.is_file()) <= WEIGHTS_BYTES
 
 
 @pytest.mark.parametrize("path", sources(), ids=name)

@@ -82,43 +82,52 @@ def sample(
     peek: Peek | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All latents and the levels [t] that their frames have come to, before the first step and after each one."""
+    levels, x = _beginning(canvas, how)  # s t and b c t h w
+    yield x, levels[0]
+    memory, heard, reuse = nothing_yet(how.solver, x), Heard(), Reuse(how.cache) if how.cache else None
+    guidance, ties = Guidance(scale=how.guidance, interval=how.interval, every=how.every), {b: a for a, b in canvas.tied}
+    for step in range(len(levels) - 1):
+        seen = window(canvas, levels[step], levels[step + 1])
+        if not seen:
+            continue
+        part, now = taken(canvas, seen), x[:, :, seen]  # now: b c w h w
+        level, after = (part.level * levels[step + i, seen][:, None, None] for i in (0, 1))  # b w h w
+        words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
+        network = _network(transformer, part, reuse, heard, tuple(seen))
+        prediction = tie(guidance(network, now, level, words, null_text, seen), part.tied)  # b c w h w
+        velocity = path.velocity(prediction, now, level, transformer.config.prediction)  # b c w h w
+        if peek is not None:
+            peek(seen, now - level[:, None] * velocity)
+        known = tuple(kept[:, :, seen] for kept in memory)  # b c|1 w h w each
+        moved, known = SOLVERS[how.solver](now, velocity, level[:, None], after[:, None], known)  # b c w h w
+        if how.eta:
+            fresh = fresh_noise(part.given, how.seed, step, [ties.get(i, i) for i in seen])  # b c w h w
+            moved = renew(moved, path.noise(velocity, now, level), fresh, (after - level)[:, None], after[:, None], how.eta)
+        memory = tuple(_put(nothing, seen, kept) for nothing, kept in zip(nothing_yet(how.solver, x), known, strict=True))
+        x = _put(x, seen, torch.where(part.level[:, None] == 0, part.given, moved), canvas.tied)  # b c t h w
+        yield x, levels[step + 1]
+        if progress is not None:
+            progress(step + 1, len(levels) - 1)
+
+
+def _beginning(canvas: Canvas, how: Sampling) -> tuple[Tensor, Tensor]:
+    """The levels [s, t] that every frame goes through, and the latents [b, c, t, h, w] before the first step."""
     more = canvas.opens() * (how.opening - 1) * how.steps if how.lag else None  # t
     levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag, more=more, stops=how.stops).to(canvas.level)  # s t
     noise = seeded_noise(canvas.given, how.seed)  # b c t h w
     for a, b in canvas.tied:
         noise[:, :, b] = noise[:, :, a]
-    x = path.mix(canvas.given, noise, canvas.level)  # b c t h w
-    yield x, levels[0]
-    memory, ties = nothing_yet(how.solver, x), {b: a for a, b in canvas.tied}
-    guidance, reuse = Guidance(scale=how.guidance, interval=how.interval, every=how.every), Reuse(how.cache) if how.cache else None
-    heard = Heard()
-    for step in range(len(levels) - 1):
-        seen = window(canvas, levels[step], levels[step + 1])
-        if not seen:
-            continue
-        part = taken(canvas, seen)
-        level, after = (part.level * levels[step + i, seen][:, None, None] for i in (0, 1))  # b w h w
-        words = text[:, seen] if text.ndim == 4 else text  # b l d or b w l d
-        network = _network(transformer, part, reuse, heard, tuple(seen))
-        prediction = tie(guidance(network, x[:, :, seen], level, words, null_text, seen), part.tied)  # b c w h w
-        velocity = path.velocity(prediction, x[:, :, seen], level, transformer.config.prediction)  # b c w h w
-        if peek is not None:
-            peek(seen, x[:, :, seen] - level[:, None] * velocity)
-        known = tuple(kept[:, :, seen] for kept in memory)  # b c|1 w h w each
-        moved, known = SOLVERS[how.solver](x[:, :, seen], velocity, level[:, None], after[:, None], known)  # b c w h w
-        if how.eta:
-            fresh, own = fresh_noise(part.given, how.seed, step, [ties.get(i, i) for i in seen]), path.noise(velocity, x[:, :, seen], level)
-            moved = renew(moved, own, fresh, (after - level)[:, None], after[:, None], how.eta)  # b c w h w
-        x, memory = x.clone(), nothing_yet(how.solver, x)
-        x[:, :, seen] = torch.where(part.level[:, None] == 0, part.given, moved)
-        for a, b in canvas.tied:
-            if a in seen and b not in seen:
-                x[:, :, b] = x[:, :, a]
-        for whole, kept in zip(memory, known, strict=True):
-            whole[:, :, seen] = kept
-        yield x, levels[step + 1]
-        if progress is not None:
-            progress(step + 1, len(levels) - 1)
+    return levels, path.mix(canvas.given, noise, canvas.level)
+
+
+def _put(x: Tensor, seen: list[int], frames: Tensor, tied: tuple[tuple[int, int], ...] = ()) -> Tensor:
+    """A copy of ``x`` [b, c, t, h, w] with its ``seen`` frames replaced, and those that are tied to one of them but were not seen."""
+    x = x.clone()
+    x[:, :, seen] = frames
+    for a, b in tied:
+        if a in seen and b not in seen:
+            x[:, :, b] = x[:, :, a]
+    return x
 
 
 def everything(canvas: Canvas, level: Tensor, after: Tensor) -> list[int]:
