@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from misora.train.log import Log
+from misora.train.log import Log, Look
 from misora.train.loop import Budget
 
 
@@ -19,6 +20,21 @@ def test_a_figure_is_averaged_over_its_own_steps(tmp_path: Path, capsys: pytest.
     log.write(3, {"loss": 3.0, "loss/5": 1.0})
     log.close()
     assert "loss 2  loss/5 1\n" in capsys.readouterr().out
+
+
+def test_curves_and_sheets_stand_in_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = Log(tmp_path, quiet=True)
+    for number in (1, 2):
+        log.write(number, {"loss": 1.0 / number})
+    log.show(2, Look(figures={"held-out loss": 0.25}, sheets={"samples": torch.zeros(8, 24, 3, dtype=torch.uint8)}))
+    log.close()
+    board = EventAccumulator(str(tmp_path / "board")).Reload()
+    curve = [(event.step, event.value) for event in board.Scalars("loss")]
+    assert curve == [(1, 1.0), (2, 0.5)] and board.Scalars("held-out loss")[0].value == 0.25
+    sheet = board.Images("samples")[0]
+    assert (sheet.step, sheet.width, sheet.height) == (2, 24, 8)
 
 
 @pytest.mark.parametrize(("budget", "percentage"), [(Budget(steps=12), 25.0), (Budget(), 0.0)])
