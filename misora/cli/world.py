@@ -68,7 +68,6 @@ def run(args: argparse.Namespace) -> None:
     if args.kinds is not None or args.cut or args.returns:
         mix = _patterned(args, mix)
     seeds, size = range(args.seed, args.seed + args.clips), _size(args.size, 16 if args.latents else 2)
-    args.folder.mkdir(parents=True, exist_ok=True)
     if args.latents:
         count = _write_latents(args, seeds, mix, size)
     else:
@@ -144,6 +143,7 @@ def _write_files(args: argparse.Namespace, clips: Iterable[Clip]) -> int:
     from misora.words.tell import tell
 
     count = 0
+    args.folder.mkdir(parents=True, exist_ok=True)
     for count, clip in enumerate(clips, 1):
         assert clip.truth is not None
         seed = args.seed + count - 1

@@ -51,6 +51,11 @@ MISTAKES = [
 ]
 
 
+def test_latents_of_no_model_leave_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["world", str(tmp_path / "clips"), "--latents", str(tmp_path / "nowhere")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "clips").exists()
+
+
 @pytest.mark.parametrize(("flags", "says"), MISTAKES, ids=[" ".join(flags) for flags, _ in MISTAKES])
 def test_limits_are_named(tmp_path: Path, flags: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["world", str(tmp_path / "clips"), *flags]) == 2
