@@ -1,8 +1,9 @@
-"""Seconds from a prompt to a file: cold, with peak memory, and warm, beside the machine's own matrix product in the same run.
+"""Seconds from a prompt to a file: cold, with peak memory, and warm, beside the machine's own matrix product in the same run; and the help.
 
     python -m bench.generate [--model NAME|FOLDER] [--runs 3] [--prompt TEXT]
 
 Cold is the whole command in a new process; warm is a second request to networks in memory, which `misora bench` splits into its stages.
+Of `misora --help` the processor time counts, the least of several runs.
 It knows nothing of how good a clip is.
 """
 
@@ -43,9 +44,11 @@ def main() -> None:
         engine = misora.load(options.model)
         warm(engine, options.prompt, out)  # the first request warms caches up
         warms = [warm(engine, options.prompt, out) for _ in range(options.runs)]
+    helps = [cold(["misora", "--help"]).cores for _ in range(max(3, options.runs))]
     peak = gemm_peak()
     print(f"cold  {statistics.median(cost.wall for cost in colds):6.2f} s   peak memory {max(cost.memory for cost in colds):.2f} GB")
     print(f"warm  {statistics.median(warms):6.2f} s")
+    print(f"help  {min(helps):6.2f} s of processor time")
     print(f"matrix product beside it: {peak / 1e12:.2f} TFLOP/s")
 
 

@@ -19,6 +19,25 @@ HEADINGS = {
     "README.md": ("en", "| what | measured | bar | measured by |"),
     "README.ja.md": ("ja", "| 何を | 測った値 | 目標 | 測る命令 |"),
 }
+# What figures and bars say in words, in Japanese; numbers are put into it.
+PHRASES = (
+    (r"\(mean of (\d+) clips\)", r"(\1 本の平均)"),
+    (r"\(chance (\d+)\)", r"(偶然なら \1)"),
+    (r"\(common scenes\)", "(ふだんの場面)"),
+    (r"\(all\)", "(すべて)"),
+    (r"samples/s", "サンプル/秒"),
+    (r"a matrix product beside it", "同時に測った行列積"),
+    (r"(\d+) and (\d+) %", r"\1 と \2 %"),
+    (r"within (\d+) points", r"\1 ポイント以内"),
+    (r"not looped", "ループなし"),
+    (r"(\d+) points (above|below)", lambda found: f"{found[1]} ポイント{'上' if found[2] == 'above' else '下'}"),
+    (r"≥ (\d+) below", r"\1 ポイント以上下"),
+    (r"([\d.]+) of 255", r"255 のうち \1"),
+    (r"(\d+) of (\d+) \((\d+) faults, SQLite and PostgreSQL\)", r"\2 件のうち \1 件(故障 \3 回、SQLite と PostgreSQL)"),
+    (r"([\d.]+) % in (\d+) minutes on two cores", r"二コア、\2 分で \1 %"),
+    (r"≥ (\d+) % in ≤ (\d+) minutes", r"\2 分以内に ≥ \1 %"),
+    (r"([\d.]+) % of (\d+)", r"\2 本のうち \1 %"),
+)
 OPENING = """# The command line
 
 Written by `python -m docs.build` from the parsers themselves. Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 interrupted. A mistake
@@ -72,9 +91,17 @@ def with_figures(name: str) -> str:
     """A README with its table of figures as ``docs/figures.json`` has it. A row without a measured figure is left out."""
     language, heading = HEADINGS[name]
     measured = [row for row in json.loads((ROOT / "docs/figures.json").read_text(encoding="utf-8")) if row["figure"]]
-    rows = "".join(f"| {row[language]} | {row['figure']} | {row['bar']} | `{row['command']}` |\n" for row in measured)
+    told = (lambda text: text) if language == "en" else in_japanese
+    rows = "".join(f"| {row[language]} | {told(row['figure'])} | {told(row['bar'])} | `{row['command']}` |\n" for row in measured)
     table = f"{heading}\n|---|---|---|---|\n{rows}"
     return FIGURES.sub(lambda _: table, (ROOT / name).read_text(encoding="utf-8"))
+
+
+def in_japanese(text: str) -> str:
+    """A figure or a bar with its words in Japanese."""
+    for pattern, words in PHRASES:
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def main() -> None:

@@ -58,6 +58,22 @@ def test_both_readmes_say_the_same_commands() -> None:
     assert english == japanese
 
 
+def test_both_readmes_have_the_same_parts() -> None:
+    english, japanese = (
+        [re.findall(pattern, text(page), re.MULTILINE) for pattern in (r"^(#+) ", r"\]\(([^)]+)\)", r"^- ", r"^## ")] for page in READMES
+    )
+    assert english == japanese
+
+
+def test_the_japanese_figures_are_told_in_japanese() -> None:
+    table = build.FIGURES.search(text("README.ja.md"))
+    assert table
+    for row in table[0].splitlines()[2:]:
+        _, measured, bar, _ = row.strip("|").split(" | ")
+        left = set(re.findall(r"\b[a-z]{3,}\b", f"{measured} {bar}"))
+        assert not left, f"README.ja.md says {left} in a figure: add the phrase to PHRASES in docs/build.py"
+
+
 @pytest.mark.parametrize("page", READMES)
 def test_the_readmes_tree_is_the_folder(page: str) -> None:
     tree = next(block for block in blocks(page) if block.startswith("misora/"))
