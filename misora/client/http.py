@@ -250,6 +250,14 @@ class AsyncClient:
         """As ``Client.extend``."""
         return await asyncio.to_thread(self.sync.extend, prompt, video, seconds, **fields)
 
+    async def image(self, prompt: str, **fields: Any) -> bytes:
+        """As ``Client.image``."""
+        return await asyncio.to_thread(self.sync.image, prompt, **fields)
+
+    async def link(self, video_id: str, *, seconds: int = 3600, variant: str = "video") -> str:
+        """As ``Client.link``."""
+        return await asyncio.to_thread(lambda: self.sync.link(video_id, seconds=seconds, variant=variant))
+
     async def wait(self, video_id: str) -> Video:
         """The video once it is finished; cancelling stops the waiting at once."""
         while not (video := await self.retrieve(video_id)).finished:
@@ -258,7 +266,11 @@ class AsyncClient:
 
     async def generate(self, prompt: str, **fields: Any) -> Video:
         """A finished video. Raises ServerError when it failed."""
-        video = await self.wait((await self.create(prompt, **fields)).id)
+        return await self.finish(await self.create(prompt, **fields))
+
+    async def finish(self, video: Video) -> Video:
+        """As ``Client.finish``."""
+        video = await self.wait(video.id)
         if video.status != "completed":
             error = video.error or {}
             raise ServerError(str(error.get("message") or "The video failed."), code=error.get("code"))

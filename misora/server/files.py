@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO
 
 from misora.client.errors import MisoraError, UsageError
 
+PREVIEW = re.compile(r"\.*(\d+)-")
 VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.webp"
 
 
@@ -53,13 +55,15 @@ class Files:
             if int(part.stem) <= fence:
                 shutil.rmtree(part, ignore_errors=True)
 
-    def erase_previews(self, video_id: str, fence: int) -> None:
-        """Remove the previews that the holder of one lease made."""
-        folder = self.folder(video_id) / "previews"
-        for path in folder.glob(f"{fence}-*"):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    def erase_previews(self, video_id: str, fence: int, *, folder: bool = False) -> None:
+        """Remove the previews that the holder of one lease made, and whoever held the video before; with their ``folder`` at the end."""
+        place = self.folder(video_id) / "previews"
+        for path in place.glob("*"):  # also what a killed worker had half written, under a hidden name
+            if (made := PREVIEW.match(path.name)) and int(made[1]) <= fence:
+                path.unlink(missing_ok=True)
+        if folder:
+            with contextlib.suppress(OSError):  # another holder's are in it
+                place.rmdir()
 
     def keep(self, name: str, file: IO[bytes]) -> Path:
         """Copy an upload to ``name`` below the data folder. Raises DiskFullError, and then leaves nothing."""

@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from misora.server.queue import lost
+from misora.server.files import Files
+from misora.server.queue import jobs, lost
 from misora.server.settings import Settings
 from misora.server.store.database import Store
 
@@ -32,7 +33,7 @@ class Supervisor:
     """``workers`` child processes of this one."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
+        self.settings, self.store, self.files = settings, store, Files(settings.data)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving = asyncio.Event()
@@ -81,13 +82,21 @@ class Supervisor:
         told = {"crashed": code not in OUTSIDE, "starved": starved, "drained": leaving and code in OUTSIDE}
         for pause in (0.2, 1.0, 5.0):
             try:
-                jobs = await asyncio.to_thread(lost.release, self.store, name, **told)
-                if jobs or not leaving:
-                    log.warning("worker ended", extra={"worker": name, "code": code, "jobs": jobs})
+                names = await asyncio.to_thread(lost.release, self.store, name, **told)
+                if names or not leaving:
+                    log.warning("worker ended", extra={"worker": name, "code": code, "jobs": names})
+                await asyncio.to_thread(self._forget_previews, names)
                 return
             except SQLAlchemyError as error:
                 log.error("database: %s", type(error).__name__)
                 await asyncio.sleep(pause)
+
+    def _forget_previews(self, names: list[str]) -> None:
+        """Of jobs that failed with their worker; who takes up one that goes on forgets them then."""
+        for name in names:
+            job = jobs.get(self.store, name, pictures=True)
+            if job is not None and job.finished:
+                self.files.erase_previews(name, job.fence, folder=True)
 
     def _command(self, name: str) -> list[str]:
         settings = self.settings

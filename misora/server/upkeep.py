@@ -1,4 +1,4 @@
-"""What has to be done from time to time: erase what expired, forget old idempotency keys, sweep up after crashes; it knows no HTTP."""
+"""What has to be done from time to time: end what is late, erase what expired, sweep up after crashes; it knows no HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 
 from misora.server.files import Files
 from misora.server.journal import note_gone
-from misora.server.queue import jobs, uploads
+from misora.server.queue import jobs, lease, uploads
 from misora.server.store import places
 from misora.server.store.database import Store
 from misora.server.store.tables import idempotency, videos
@@ -20,6 +20,7 @@ SETTLED = 3600  # seconds after which a folder that no job knows is a crash's re
 def round_once(store: Store, files: Files) -> None:
     """Do all of it once."""
     now = int(time.time())
+    lease.end_late(store)
     with store.read() as db:
         late = (videos.c.expires_at <= now) & videos.c.folder.is_not(None) & videos.c.deleted_at.is_(None)
         expired = db.execute(select(videos.c.id).where(late).limit(1000)).scalars().all()
@@ -55,6 +56,8 @@ def _sweep(store: Store, files: Files, now: int) -> None:
     for folder in folders.iterdir():
         if folder.stat().st_mtime < now - SETTLED and not _known(store, folder.name):
             files.erase(folder.name)
+        elif (folder / "previews").is_dir() and (job := jobs.get(store, folder.name, pictures=True)) and job.finished:
+            files.erase_previews(job.id, job.fence, folder=True)  # its worker died, and then its key was revoked
 
 
 def _known(store: Store, name: str) -> bool:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import NoReturn
 
 from misora.server.accounts.plans import load
 from misora.server.files import Files, in_use
@@ -26,8 +27,11 @@ PR_SET_PDEATHSIG = 1
 POLITE = 5  # the server beside it answers first
 
 
-def run(settings: Settings, *, name: str | None = None, parent: int | None = None, threads: int = 0) -> None:
-    """Work on the queue of ``settings`` until SIGTERM; a job in hand is finished first. ``parent``: the server that it must not outlive."""
+def run(settings: Settings, *, name: str | None = None, parent: int | None = None, threads: int = 0) -> NoReturn:
+    """Work on the queue of ``settings`` until SIGTERM, then end the process with 0; a job in hand is finished first.
+
+    ``parent``: the server that it must not outlive.
+    """
     set_up()
     os.umask(0o077)
     if parent is not None:
@@ -43,14 +47,26 @@ def run(settings: Settings, *, name: str | None = None, parent: int | None = Non
         end=lambda: os._exit(CANCELLED),
     )
 
+    ready = threading.Event()
+
     def leave(number: int, frame: FrameType | None) -> None:
         worker.leaving.set()
+        if not ready.is_set():
+            _exit()  # nothing is in hand yet, and loading torch takes seconds
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent is not None else leave)
     worker.device = _use_threads(threads)
+    ready.set()
     with in_use(settings.data), contextlib.closing(store):
         worker.run()
+    _exit()  # all is in the database and on the disk; taking torch down would take seconds more
+
+
+def _exit() -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _use_threads(threads: int) -> str:

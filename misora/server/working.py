@@ -71,6 +71,7 @@ class Worker:
         if held is None:
             return False
         self.current = held.job.id
+        self.files.erase_previews(held.job.id, held.fence - 1)  # of a worker that died over it
         part = self.files.folder(held.job.id) / f"{held.fence}.part"
         try:
             with self._watched(held) as lost:
@@ -175,7 +176,7 @@ class Worker:
 
     def _sweep(self, held: Lease) -> None:
         self.files.erase_parts(held.job.id, held.fence)
-        self.files.erase_previews(held.job.id, held.fence)
+        self.files.erase_previews(held.job.id, held.fence, folder=True)
         if jobs.get(self.store, held.job.id, pictures=True) is None:  # deleted meanwhile: nothing of it may stay
             self.files.erase(held.job.id)
 

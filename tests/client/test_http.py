@@ -24,6 +24,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "POLL", 0.02)
 
 
+def test_the_async_client_does_all_that_the_other_does() -> None:
+    methods = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
+    assert methods[0] == methods[1]
+
+
 def test_the_whole_way(shop: Shop, tmp_path: Path) -> None:
     client = Client(base_url=shop.url, api_key=shop.key.secret)
     video = client.generate("a red ball", seconds="8", seed=3)

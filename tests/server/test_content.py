@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import http.client
 import json
+import logging
 import threading
 import time
 from pathlib import Path
@@ -152,6 +153,21 @@ def test_an_idempotency_key_knows_one_upload_from_another(shop: Shop, tmp_path: 
     assert edit(films[1])[0] == 400
 
 
+@pytest.mark.parametrize(
+    "path, wrong", [("edits", "model=nothing"), ("edits", 'trim={"from": 5, "to": 9}'), ("extensions", 'trim={"from": 5, "to": 9}')]
+)
+def test_an_upload_of_a_refused_order_does_not_stay(shop: Shop, tmp_path: Path, path: str, wrong: str) -> None:
+    film = write_video(tmp_path / "film.mp4", torch.zeros((8, 64, 64, 3), dtype=torch.uint8), 8).read_bytes()
+    fields = ["prompt=x", wrong, *(["seconds=4"] if path == "extensions" else [])]
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, _, value in (field.partition("=") for field in fields)]
+    parts.append(b'name="video"; filename="v"\r\n\r\n' + film)
+    form = b"".join(b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--b--\r\n"
+    there = set((shop.files.data / "videos").glob("*"))
+    code, _, text = ask(shop, "POST", f"/v1/videos/{path}", form, content_type="multipart/form-data; boundary=b")
+    assert code == 400 and json.loads(text)["error"]["param"] in ("model", "trim")
+    assert set((shop.files.data / "videos").glob("*")) == there
+
+
 def test_our_own_mistake_has_the_shape_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for error, status in ((KeyError("x"), 500), (OSError(errno.ENOSPC, "full"), 507)):
 
@@ -175,6 +191,18 @@ def test_logs_are_one_line_a_request_without_prompt_and_key(shop: Shop, caplog: 
             time.sleep(0.01)
     assert all("\n" not in line and json.loads(line)["request_id"].startswith("req_") for line in lines)
     assert "sesame" not in str(lines) and shop.key.secret not in str(lines) and shop.key.id in lines[0]
+
+
+def test_a_log_tells_of_an_error_where_it_was_and_not_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        try:
+            {}["open sesame"]
+        except KeyError as error:
+            raise ValueError("open sesame") from error
+    except ValueError:
+        logging.getLogger("misora.worker").exception("rendering failed")
+    line = Lines().format(caplog.records[-1])
+    assert "sesame" not in line and "ValueError" in line and "KeyError" in line and "test_content.py" in line
 
 
 def test_a_plan_answers_429_with_when_to_come_back(shop: Shop) -> None:

@@ -45,11 +45,12 @@ supervisor.Supervisor._command = lambda self, name: [sys.executable, "-c", WORKE
 serve.serve(Settings(data=Path(sys.argv[1]), drain_seconds=float(sys.argv[2]), port=0, free_bytes=0))
 """
 WORKER = """
-import os, sys, time
+import atexit, os, sys, time
 from pathlib import Path
 from misora.server import worker
 from misora.server.settings import Settings
 from tests.server.shop import quick
+from tests.server.test_drain import FOREVER
 
 def render(job, folder, progress):
     while not Path(sys.argv[1], "go").exists():
@@ -57,6 +58,7 @@ def render(job, folder, progress):
         time.sleep(0.02)
     return quick(job, folder, progress)
 
+atexit.register(time.sleep, FOREVER)  # as taking torch down takes long
 worker.Renderer = lambda *given: render
 worker._use_threads = lambda threads: ""
 worker.run(Settings(data=Path(sys.argv[1])), name=sys.argv[2], parent=os.getppid())
@@ -172,6 +174,13 @@ def test_sigterm_lets_the_job_in_hand_finish_takes_no_new_one_and_ends_streams(t
         assert server.code() == 0
     job = kept(tmp_path, name)
     assert (job.status, job.attempts) == ("completed", 1)
+
+
+def test_an_idle_server_waits_for_no_teardown_of_its_worker(tmp_path: Path) -> None:
+    with served(tmp_path, FOREVER) as server:
+        until(lambda: server.ask("GET", "/readyz")[1]["workers"])
+        server.terminate()
+        assert server.code() == 0
 
 
 def test_when_the_drain_is_over_the_job_waits_again_nothing_hangs_and_it_is_finished_once(

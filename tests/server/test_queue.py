@@ -15,7 +15,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError
 
 from misora.server.accounts import keys, ledger
-from misora.server.queue import jobs, lease, lost
+from misora.server.queue import jobs, lease, lost, turns
 from misora.server.store.database import Store, StoreFullError
 from misora.server.store.tables import videos
 from misora.server.supervisor import HOST, hand_on_orphans
@@ -179,6 +179,21 @@ def test_keys_take_turns_and_priority_goes_first(store: Store) -> None:
     assert [claimed(store).job.prompt for _ in range(5)] == ["urgent", "few", "many", "many", "many"]
 
 
+def test_the_place_in_the_queue_is_the_order_in_which_jobs_are_begun(store: Store) -> None:
+    names = [new_key(store, name) for name in ("many", "few", "one")]
+    for index, count in enumerate((4, 2, 1)):
+        for number in range(count):
+            put(store, names[index], priority=number == 3)
+    waiting = list(range(7))
+    while waiting:
+        with store.read() as db:
+            rows = [jobs.Job.of(row) for row in db.execute(select(videos).where(videos.c.status == "queued")).mappings()]
+        places = {turns.place(store, job): job.id for job in rows}
+        assert sorted(places) == list(range(len(rows))), "no two have one place"
+        assert claimed(store).job.id == places[0]
+        waiting.pop()
+
+
 def test_deleting_stops_a_job_wherever_it_is(store: Store) -> None:
     key = new_key(store)
     queued, running = put(store, key, priority=-1), put(store, key)
@@ -232,6 +247,11 @@ def test_a_job_past_its_deadline_is_not_begun(store: Store) -> None:
     assert lease.claim(store, "w") is None
     late = jobs.get(store, job.id)
     assert late is not None and late.error_code == "deadline_exceeded"
+    alone, spared = put(store, new_key(store, "alone"), deadline=1.0), put(store, new_key(store, "spared"))
+    lease.end_late(store)
+    ended, waits = jobs.get(store, alone.id), jobs.get(store, spared.id)
+    assert ended is not None and ended.error_code == "deadline_exceeded", "also where no worker comes to it"
+    assert waits is not None and waits.status == "queued"
 
 
 def test_one_idempotency_key_is_one_job_and_never_anothers(store: Store) -> None:

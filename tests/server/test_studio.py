@@ -17,6 +17,7 @@ from misora.client.errors import MediaError
 from misora.server import upkeep
 from misora.server.accounts import keys
 from misora.server.accounts.plans import Plan, Plans
+from misora.server.api import sending
 from misora.server.api.routes import ROUTES
 from misora.server.guard import BLOCKED, Guard, Verdict
 from misora.server.queue import jobs
@@ -123,6 +124,48 @@ def test_previews_come_with_the_events_and_go_with_the_job(shop: Shop, monkeypat
     while shop.worker.current is not None:
         time.sleep(0.01)
     assert not (shop.files.folder(name) / "previews").exists()
+
+
+def test_a_dead_workers_previews_go_when_its_job_is_taken_up_again_or_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, left = threading.Event(), []
+
+    def looking(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
+        left.extend(path.name for path in shop.files.preview(job.id, 0, 0).parent.glob("*"))
+        seen.set()
+        return quick(job, folder, progress)
+
+    monkeypatch.setattr(shop, "render", looking)
+    key = new_key(shop.store, "unlucky")
+    keys.change(shop.store, "suspended", key_id=key.id)
+    ended, again = put(shop.store, key), put(shop.store, key)
+    with shop.store.write() as db:
+        db.execute(update(videos).where(videos.c.id == ended.id).values(status="failed", fence=7))
+        db.execute(update(videos).where(videos.c.id == again.id).values(fence=7))
+    for job in (ended, again):
+        for name in ("3-1.webp", ".3-2.ab.unsigned.webp"):
+            path = shop.files.preview(job.id, 0, 0).with_name(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    keys.change(shop.store, "active", key_id=key.id)
+    assert seen.wait(20)
+    upkeep.round_once(shop.store, shop.files)
+    assert not left and not shop.files.preview(ended.id, 0, 0).parent.exists()
+
+
+def test_rotating_a_key_breaks_no_link_and_no_download_of_the_feed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "CHUNK", 100)
+    monkeypatch.setattr(sending, "CHECK_SECONDS", 0.0)
+    key = new_key(shop.store, "old", scopes="generate publish")
+    name = finished(shop, key.secret)
+    url = str(told(shop, "POST", f"/v1/misora/videos/{name}/link", {"seconds": 60}, key.secret)[1]["url"]).removeprefix(shop.url)
+    told(shop, "POST", f"/v1/misora/videos/{name}/publish", secret=key.secret)
+    ways = (url, f"/v1/misora/feed/{name}/content")
+    for state, link, feed in (("retired", 200, 200), ("suspended", 404, 200), ("active", 200, 200)):
+        keys.change(shop.store, state, key_id=key.id)
+        answers = [ask(shop, "GET", path, secret="none") for path in ways]
+        assert [answer[0] for answer in answers] == [link, feed] and all(answer[2] == FILM for answer in answers if answer[0] == 200), state
+    keys.revoke(shop.store, key_id=key.id)
+    assert [ask(shop, "GET", path, secret="none")[0] for path in ways] == [404, 404]
 
 
 def test_keys_are_made_and_ended_over_http(shop: Shop, admin: str) -> None:

@@ -103,6 +103,14 @@ def working(store: Store, key_id: str) -> bool:
     return _row(store, key_id) is not None
 
 
+def standing(store: Store, key_id: str) -> str | None:
+    """The account of a key whose links still hold: it works, or was retired because the account goes on with another; else None."""
+    known = select(keys.c.account_id).join(accounts, accounts.c.id == keys.c.account_id)
+    with store.read() as db:
+        found = known.where(keys.c.id == key_id, keys.c.state.in_(("active", "retired")), accounts.c.state == "active")
+        return db.execute(found).scalar()
+
+
 def revoke(store: Store, *, key_id: str | None = None, cohort: str | None = None, actor: str = "system") -> list[str]:
     """End a key, or every key of a cohort: its jobs fail, its links die, what it published is hidden. The names of the keys."""
     with store.write() as db:

@@ -15,7 +15,7 @@ from misora.server.api.sending import Sent
 from misora.server.api.services import Services
 from misora.server.api.videos import HELD, check_review, owned
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO
-from misora.server.queue import jobs
+from misora.server.queue import jobs, publishing
 from misora.server.queue.job import Job
 
 VARIANTS = {"video": (VIDEO, "video/mp4"), "thumbnail": (THUMBNAIL, "image/webp"), "spritesheet": (SPRITESHEET, "image/webp")}
@@ -43,7 +43,7 @@ def check_ready(job: Job) -> None:
 
 
 async def send(services: Services, request: Request, job: Job, variant: str, key_id: str | None) -> Response:
-    """A file of the job, or the range of it that was asked for."""
+    """A file of the job, or the range of it that was asked for; without a key one of the feed."""
     name, kind = VARIANTS[variant]
     sent = Sent(
         path=services.files.path(f"{job.folder}/{name}"),
@@ -57,8 +57,13 @@ async def send(services: Services, request: Request, job: Job, variant: str, key
 
 
 def _may_go_on(services: Services, job: Job, key_id: str | None) -> bool:
-    """Whether the key still works and the video is there, neither reported nor refused since the download began."""
-    if key_id is not None and not keys.working(services.store, key_id):
+    """Whether the key still holds and the video is there, neither reported nor refused since the download began.
+
+    Without a key: whether everybody may still see it.
+    """
+    if key_id is None:
+        return publishing.published(services.store, job.id) is not None
+    if keys.standing(services.store, key_id) is None:
         return False
     now = jobs.get(services.store, job.id)
     return now is not None and (now.review == job.review or now.review not in HELD)

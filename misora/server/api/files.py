@@ -110,12 +110,14 @@ async def retrieve(services: Services, request: Request, caller: Caller) -> Resp
 async def content(services: Services, request: Request, caller: Caller) -> Response:
     """GET /files/{id}/content: always a download, whatever is in it."""
     row = await owned(services, request, caller)
-    return await sending.send(request, kept(services, row["id"], caller, "application/octet-stream", "attachment"))
+    return await sending.send(
+        request, kept(services, row["id"], caller.key_id, caller.account_id, "application/octet-stream", "attachment")
+    )
 
 
-def kept(services: Services, name: str, caller: Caller, kind: str, how: str) -> Sent:
-    """An account's file as it is sent while the key works and the file is there."""
-    goes_on = lambda: keys.working(services.store, caller.key_id) and uploads.get(services.store, name, caller.account_id) is not None
+def kept(services: Services, name: str, key_id: str, account_id: str, kind: str, how: str) -> Sent:
+    """An account's file as it is sent while the key holds and the file is there."""
+    goes_on = lambda: keys.standing(services.store, key_id) is not None and uploads.get(services.store, name, account_id) is not None
     path, missing = place(services, name), f"No such File object: {name}"
     return Sent(path=path, kind=kind, tag=f'"{name}"', disposition=f'{how}; filename="{name}"', missing=missing, goes_on=goes_on)
 

@@ -96,10 +96,10 @@ def _followed(services: Services, name: str, query: dict[str, str]) -> Sent:
     gone = ApiError(404, "This link does not work, or not any more; ask for a new picture.", code="link_expired")
     if not services.secret.signed(_signed_text(name, query), query["signature"], use="picture"):
         raise gone
-    caller = keys.named(services.store, query["key"])
-    if caller is None or uploads.get(services.store, name, caller.account_id) is None:
+    account_id = keys.standing(services.store, query["key"])
+    if account_id is None or uploads.get(services.store, name, account_id) is None:
         raise gone  # the key revoked, the picture deleted or expired
-    return files.kept(services, name, caller, f"image/{query['kind']}", "inline")
+    return files.kept(services, name, query["key"], account_id, f"image/{query['kind']}", "inline")
 
 
 async def _picture(services: Services, job: Job, end: float) -> bytes:

@@ -21,7 +21,7 @@ from misora.server.api.fields import Field, check
 from misora.server.api.services import Services
 from misora.server.api.videos import owned
 from misora.server.journal import in_turn
-from misora.server.queue import jobs, publishing
+from misora.server.queue import jobs, publishing, turns
 from misora.server.queue.job import RUNNING, Job
 from misora.server.queue.library import parents_of
 
@@ -47,7 +47,7 @@ def facts(services: Services, job: Job) -> dict[str, Any]:
     state = {
         "verb": job.verb,
         "stage": job.stage,
-        "position": jobs.place(services.store, job),
+        "position": turns.place(services.store, job),
         "attempts": job.attempts,
         "parents": parents_of(job.request, job.remixed_from),
         "started_at": job.started_at,
@@ -142,7 +142,7 @@ async def follow(services: Services, request: Request) -> Response:
     if "\0" in name or not services.secret.signed(_signed_text(name, query), query["signature"]) or int(query["until"]) < time.time():
         raise gone
     job = await run_in_threadpool(jobs.get, services.store, name)
-    if job is None or not await run_in_threadpool(keys.working, services.store, query["key"]):
+    if job is None or await run_in_threadpool(keys.standing, services.store, query["key"]) != job.account_id:
         raise gone
     content.check_ready(job)
     return await content.send(services, request, job, query["variant"], query["key"])
@@ -215,7 +215,7 @@ async def feed_content(services: Services, request: Request) -> Response:
     if job is None or variant not in content.VARIANTS:
         raise no_video(name)
     content.check_ready(job)
-    return await content.send(services, request, job, variant, job.key_id)
+    return await content.send(services, request, job, variant, None)  # whatever becomes of its maker's key, but revoked
 
 
 REPORT = (Field(name="reason", kind="text", says="What is wrong with it.", required=True, least=1, most=2000),)

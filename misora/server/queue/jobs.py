@@ -175,16 +175,6 @@ def delete(store: Store, video_id: str, account_id: str, *, pictures: bool = Fal
     return job
 
 
-def place(store: Store, job: Job) -> int:
-    """How many jobs will be begun before this one: 0 is next, or already begun."""
-    if job.status != QUEUED:
-        return 0
-    ahead = (videos.c.priority > job.priority) | ((videos.c.priority == job.priority) & (videos.c.seq < job.seq))
-    query = select(func.count()).select_from(videos).where(videos.c.status == QUEUED, videos.c.deleted_at.is_(None), ahead)
-    with store.read() as db:
-        return db.execute(query).scalar_one()
-
-
 def counts(store: Store) -> dict[str, int]:
     """How many jobs wait and run now."""
     query = (

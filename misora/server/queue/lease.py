@@ -58,11 +58,25 @@ def claim(store: Store, worker: str, *, lease: float = LEASE) -> Lease | None:
             end(db, job, FAILED, error_code=reason[0], error_message=reason[1])
 
 
+def end_late(store: Store) -> None:
+    """Fail what waits beyond its deadline, though no worker comes to it: whoever polls for it must not wait for ever."""
+    now = time.time()
+    late = (_free(now), videos.c.deleted_at.is_(None), videos.c.deadline < now)
+    with store.read() as db:
+        if db.execute(select(videos.c.id).where(*late).limit(1)).first() is None:
+            return
+    with store.write() as db:
+        for row in db.execute(select(videos).where(*late).limit(1000).with_for_update(skip_locked=True)).mappings().all():
+            end(db, Job.of(row), FAILED, error_code=LATE[0], error_message=LATE[1])
+
+
+def _free(now: float) -> Any:
+    return or_(videos.c.status == QUEUED, and_(videos.c.status == RUNNING, videos.c.lease_until < now))
+
+
 def _waiting(now: float) -> Any:
-    abandoned = and_(videos.c.status == RUNNING, videos.c.lease_until < now)
-    free = or_(videos.c.status == QUEUED, abandoned)
     query = select(videos).join(keys, keys.c.id == videos.c.key_id).join(accounts, accounts.c.id == videos.c.account_id)
-    query = query.where(free, videos.c.deleted_at.is_(None), keys.c.state.in_(WORKING_KEYS), accounts.c.state == "active")
+    query = query.where(_free(now), videos.c.deleted_at.is_(None), keys.c.state.in_(WORKING_KEYS), accounts.c.state == "active")
     return query.order_by(videos.c.priority.desc(), videos.c.attempts >= SUSPECT, keys.c.served, videos.c.seq).limit(1)
 
 
