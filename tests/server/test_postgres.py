@@ -42,6 +42,7 @@ from tests.server.test_queue import (  # noqa: F401  collected here with the sto
     test_pages_hold_every_job_once,
     test_revoking_a_cohort_ends_its_jobs_and_no_others,
     test_rotating_a_key_loses_nothing,
+    test_the_place_in_the_queue_is_the_order_in_which_jobs_are_begun,
 )
 
 pytestmark = pytest.mark.postgres
