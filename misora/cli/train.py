@@ -11,6 +11,7 @@ from misora.client.errors import MissingExtraError, UsageError
 
 COOL = 400  # steps over which rates fall where that is not said
 RECIPES = {"autoencoder": "tiny, night, gpu, decoder", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
+STATE = dict.fromkeys(RECIPES, ", and its state, from which it goes on")  # the text encoder is done in minutes
 
 
 def add_parser(verbs: Any) -> None:
@@ -32,7 +33,7 @@ def add_parser(verbs: Any) -> None:
         ("transformer", "noise to latents, on shards made by `misora world --latents`"),
     ):
         action = actions.add_parser(name, help=what)
-        action.add_argument("folder", type=Path, metavar="FOLDER", help="the run: its state, curves and result; goes on if it has a state")
+        action.add_argument("folder", type=Path, metavar="FOLDER", help="the run: its curves and result" + STATE.get(name, ""))
         action.add_argument("--steps", type=int, metavar="N", help="stop after so many steps in all")
         action.set_defaults(run=run, computes=True, recipe="tiny", minutes=None)
         if name != "text":

@@ -56,7 +56,7 @@ class Request:
         for prompt in self.prompts():
             _check_text("prompt", prompt, self.longest)
         _check_text("negative prompt", self.negative, self.longest)
-        if not self.prompt.strip():
+        if not any(sign.isprintable() and not sign.isspace() for sign in self.prompt):  # nothing that can be seen
             raise UsageError('The prompt is empty; say what to show, for example "a red ball bounces on a wooden floor".')
         if not 0 <= self.seconds <= LONGEST:  # refuses nan too
             raise UsageError(f"A clip of {self.seconds:g} seconds cannot be made; ask for more than 0 and at most {LONGEST:g}.")

@@ -66,7 +66,7 @@ def night() -> PretrainRecipe:
 
 
 def gpu() -> PretrainRecipe:
-    """``night`` with the batches of a large card."""
+    """Plain clips and single frames in the batches of a large card; verbs' clips are ``night``'s."""
     servings = (
         Serving(folder=CLIPS, frames=13, batch=64, share=0.6),
         Serving(folder=CLIPS, frames=6, batch=128, share=0.25, jitter=2),

@@ -15,6 +15,7 @@ from misora.render.request import NATIVE_TOKENS, Request
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"prompt": ""}, "empty"),
     ({"prompt": " \n\t"}, "empty"),
+    ({"prompt": "\u200b\u2060 \ufeff"}, "empty"),
     ({"prompt": "a" * 10_000}, "10,000 characters"),
     ({"prompt": "a red\x00ball"}, r"U\+0000"),
     ({"prompt": "a red\x1b[31mball"}, r"U\+001B"),
