@@ -52,7 +52,7 @@ def night() -> PretrainRecipe:
         Serving(folder=CLIPS, frames=6, batch=22, share=0.02),
         Serving(folder=CLIPS, frames=6, batch=22, share=0.04, anywhere=True),
         Serving(folder=LIVELY, frames=6, batch=22, share=0.05, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.12),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.10),
         Serving(folder=LIVELY, frames=13, batch=10, share=0.15),
         Serving(folder=JOINS, frames=13, batch=10, share=0.08),
         Serving(folder=ENDS, frames=12, batch=10, share=0.03),
