@@ -42,9 +42,13 @@ GATE = 0.95
 
 
 def scenes(autoencoder: Autoencoder, count: int, kinds: str) -> list[tuple[Item, Clip]]:
-    """``count`` clips of the evaluation slice that are right after the autoencoder too, each with a caption in both languages."""
-    rng, found, tried, seconds = np.random.default_rng(0), list[tuple[Item, Clip]](), 0, (pixel_frames(kinds) - 1) / 12
-    while len(found) < count:
+    """``count`` clips of the evaluation slice, each with a caption in both languages.
+
+    They are such as the autoencoder leaves right, but for what is missing after four times as many have been looked at.
+    """
+    rng, seconds, tried = np.random.default_rng(0), (pixel_frames(kinds) - 1) / 12, 0
+    found, spoilt = list[tuple[Item, Clip]](), list[tuple[Item, Clip]]()
+    while len(found) < count and len(found) + len(spoilt) < 4 * count:
         graph, tried = sample_graph(rng, MIX, seconds=seconds), tried + 1
         if graph not in SLICE_V1:
             continue
@@ -54,9 +58,9 @@ def scenes(autoencoder: Autoencoder, count: int, kinds: str) -> list[tuple[Item,
             continue
         languages: tuple[Language, ...] = ("en", "ja")
         item = Item(graph=graph, captions={lang: tell(graph, 0, random.Random(tried), lang).text for lang in languages})
-        if right(score("autoencoder", [item], [take(carried(autoencoder, clip, kinds), 0)])) == 1.0:
-            found.append((item, clip))
-    return found
+        answers = right(score("autoencoder", [item], [take(carried(autoencoder, clip, kinds), 0)]))
+        (found if answers == 1.0 else spoilt).append((item, clip))
+    return (found + spoilt)[:count]
 
 
 @torch.no_grad()
