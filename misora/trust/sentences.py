@@ -22,7 +22,7 @@ from misora.trust import normalise
 CATEGORIES = ("sexual", "minors", "violence", "hate", "self-harm", "illicit", "real-people", "political-deception", "third-party")
 FILE = "rules/sentences.bin"
 HEAD = struct.Struct("<ff")  # bias, what one of the weights' 127 steps is worth
-BUCKETS, SORTING = 1 << 17, 1 << 12  # places of the weights, and of each category's
+BUCKETS, SORTING = 1 << 16, 1 << 12  # places of the weights, and of each category's
 LONGEST_GRAM, SHORTEST_WORD, IN_WORD = 4, 4, 4  # Japanese letters in a row; letters of a word that is looked into, and how many at a time
 FEWEST = 30  # grams; each of a shorter text weighs no more than theirs
 GROUP_WEIGHS = 0.3  # a group of the rules' words, where all grams of a sentence together weigh one
