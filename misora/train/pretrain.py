@@ -40,6 +40,8 @@ class PretrainRecipe:
     """One run's choices. ``average``: decay of the running mean of the weights; ``truth``: weight of the truth head's loss.
 
     ``shares``: of canvas.draw's patterns of levels.
+    ``shifted``: clips of t latent frames have their levels moved towards noise t to this power times (arXiv:2403.03206, 5.3.2: frames
+    repeat each other, so that the layout of a longer clip shows through more noise); 0 when layout is known and outlines are to be learned.
     ``things``: how much more than 1 the error of tokens in and next to things weighs when they are clean; less the noisier they are.
     """
 
@@ -53,6 +55,7 @@ class PretrainRecipe:
     last: int | None = None  # the step before which the rates fall to a tenth; None: never, the run is to go on
     cooldown: int = 400  # over so many steps
     level_mean: float = 1.3
+    shifted: float = 0.25
     shares: Shares = SHARES
     truth: float = 0.25
     things: float = 3.0
@@ -126,8 +129,7 @@ class Pretrainer:
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
         tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
-        shift = t**0.25  # frames repeat each other, so the layout of a longer clip shows through more noise (as in arXiv:2403.03206, 5.3.2)
-        how = {"mean": self.recipe.level_mean, "shift": shift, "shares": self.recipe.shares}
+        how = {"mean": self.recipe.level_mean, "shift": t**self.recipe.shifted, "shares": self.recipe.shares}
         drawn = draw_canvas(batch.whole, batch.kinds, *tokens, generator, **how)[batch.part]
         level, times, roles = (part.to(self.device) for part in (drawn.level, drawn.times, drawn.roles))  # b t (h/2 w/2), b t, b t
         noise = self._noise((batch.whole, *clean.shape[1:]), generator)[batch.part]  # b c t h w

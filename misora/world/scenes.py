@@ -105,10 +105,10 @@ FULL = Mix(
 STORY = dataclasses.replace(CORE, cards=(0.0, 0.8, 0.2))  # one take in which one thing happens after the other
 LIVELY = dataclasses.replace(  # what costs most to learn: fast things, and two or three of which some move
     CORE,
-    counts=(0.3, 0.5, 0.2),
+    counts=(0.15, 0.55, 0.3),
     verbs=(("bounce", 0.32), ("fall", 0.2), ("roll", 0.2), ("slide", 0.18), ("throw", 0.05), ("collide", 0.05)),
     cameras=(("still", 1.0),),
-    both_act=0.35,
+    both_act=0.45,
 )
 STILL = Mix(
     counts=(0.35, 0.40, 0.20, 0.03, 0.02),
