@@ -188,11 +188,13 @@ class Trial:
             yield name, {**verbs.inside_and_out(clip, truth, box), **verbs.moves(clip, truth)}
 
     def _storyboard(self, item: Item, truth: np.ndarray, index: int) -> Found:
+        from misora.cli.sources import staged
         from misora.evals import verbs
         from misora.words.read import read
 
         prompts = verbs.board(item.graph.things[0].colour, ("left", "right")[index % 2])
-        graphs = [graph for prompt in prompts if (graph := read(prompt))]
+        graphs = [graph for prompt in prompts if (graph := read(prompt, seconds=3.0))]
+        asked = staged(verbs.played(graphs), "; ".join(prompts))
         made = native(
             self.engine.storyboard({"cards": [{"prompt": prompt, "seconds": 3} for prompt in prompts]}, size=SIZE, **self._wishes(index))
         )
@@ -200,12 +202,14 @@ class Trial:
         clips |= {"ping-pong": verbs.ping_pong(made), "the first card twice": verbs.joined(made[:36], made[:36])}
         for name, clip in clips.items():
             events = all(verbs.told(graph, half) == 100.0 for graph, half in zip(graphs, (clip[:36], clip[36:]), strict=True))
-            yield name, {"events": float(events), **verbs.moves(clip, truth)}
+            yield name, {"events": float(events), **verbs.moves(clip, asked)}
 
     def _reference(self, item: Item, truth: np.ndarray, index: int) -> Found:
+        from misora.cli.sources import staged
         from misora.evals import verbs
 
-        prompt = "the same things again, on grass"
+        prompt, graph = verbs.shown_again(item.graph)
+        asked = staged(graph, prompt)
         shown, other = truth, self.truths[(index + 1) % len(self.truths)] if len(self.truths) > 1 else truth[:, :, ::-1, ::-1]
         made, astray = (
             native(self.engine.generate(prompt, size=SIZE, references=(footage(clip),), **self._wishes(index))) for clip in (shown, other)
@@ -213,7 +217,7 @@ class Trial:
         clips = {"": made, "another scene's reference": astray, "copy of the source": truth, "frozen": verbs.frozen(made)}
         for name, clip in (clips | {"ping-pong": verbs.ping_pong(made)}).items():
             same = float(verbs.cast(clip) == verbs.cast(truth))
-            yield name, {"cast": same, "fresh": verbs.fresh(clip, truth), **verbs.moves(clip, truth)}
+            yield name, {"cast": same, "fresh": verbs.fresh(clip, truth), **verbs.moves(clip, asked)}
 
 
 def footage(frames: np.ndarray) -> Footage:

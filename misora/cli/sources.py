@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from misora.evals.prompts import Item
     from misora.evals.takes import Job, Takes
     from misora.model.weights import WanWeights, Weights
+    from misora.words.graph import SceneGraph
 
 SIZE = (96, 176)  # native height and width
 SECONDS = 4.0
@@ -104,14 +105,19 @@ def samples_of(model: str) -> int:
 
 def simulator(item: Item) -> np.ndarray:
     """The world's own clip of an item: the ceiling. Needs the extra ``world``."""
+    return staged(item.graph, item.captions["en"])
+
+
+def staged(graph: SceneGraph, prompt: str) -> np.ndarray:
+    """The world's own clip of a scene, as long as its cards: uint8 [t, h, w, 3]. Raises GenerationError with its ``prompt``."""
     from misora.world.make import Unstageable, render_graph
 
     for again in range(TRIES):
         try:
-            return render_graph(item.graph, 10 * again, seconds=SECONDS, size=SIZE).frames
+            return render_graph(graph, 10 * again, size=SIZE).frames
         except Unstageable:
             continue
-    raise GenerationError(f"The simulator cannot stage this prompt: {item.captions['en']}")
+    raise GenerationError(f"The simulator cannot stage this prompt: {prompt}")
 
 
 def reconstruction(weights: Weights | WanWeights, frames: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from rich.table import Table
 from misora.evals.judge import judge
 from misora.evals.parse import parse
 from misora.evals.prompt import motion_energy
-from misora.words.graph import SceneGraph
+from misora.words import english
+from misora.words.graph import Card, SceneGraph
 
 RATE = 12.0
 WINDOW = 49  # frames that are parsed at once: four seconds
@@ -28,6 +29,7 @@ MOVES: dict[str, Bounds] = {"mirror": (0.25, math.inf), "energy": ENERGY}  # wha
 SEAMLESS: dict[str, Bounds] = {"exact": ALWAYS, "jump": (0.0, 2.0), **MOVES}
 FRESH: dict[str, Bounds] = {"fresh": (0.25, math.inf)}  # what a copy of the source misses
 WOODEN = ("brown", "orange", "yellow")  # colours that cannot be told apart on wood, so that no scene of the world has them there
+ELSEWHERE = {"grass": ("green",), "wooden": WOODEN, "stone": ("grey", "white"), "carpet": ("red", "brown")}  # and what hides there
 MOTION = ("direction", "still", "action")  # the judge's questions about what happens
 
 BARS: dict[str, dict[str, Bounds]] = {
@@ -145,6 +147,29 @@ def board(colour: str, side: str) -> list[str]:
     """The two cards of the storyboards that are measured; what lies still cannot bounce, so it bounces first."""
     floor = "on grass" if colour in WOODEN else "on a wooden floor"
     return [f"a {colour} ball bounces {floor}", f"a {colour} ball rolls to the {side} {floor}"]
+
+
+def played(graphs: Sequence[SceneGraph]) -> SceneGraph:
+    """One scene in which the first graph's cast, on its stage, plays the cards of all of them, one after the other."""
+    cards: list[Card] = []
+    for card in (card for graph in graphs for card in graph.cards):
+        start = cards[-1].end if cards else 0.0
+        cards.append(dataclasses.replace(card, start=start, end=start + card.end - card.start))
+    return dataclasses.replace(graphs[0], cards=tuple(cards))
+
+
+def shown_again(graph: SceneGraph) -> tuple[str, SceneGraph]:
+    """What is asked of a scene's cast seen before, in the captions' words for it, and the scene that this asks for.
+
+    Its first travelling thing travels so again, elsewhere. No colour is named: where two things have its shape, either may be meant.
+    """
+    card, looks = graph.cards[0], {thing.colour for thing in graph.things}
+    act = next(act for act in card.acts if act.direction)
+    floor = next(floor for floor, hidden in ELSEWHERE.items() if not looks & set(hidden))
+    noun, deed = graph.things[act.actor].shape, f"{act.verb}s to the {act.direction}"
+    who = f"the same {noun}" if len(graph.things) == 1 else f"the same things, the {noun}"
+    asked = dataclasses.replace(graph, cards=(dataclasses.replace(card, acts=(act,)),), relations=(), floor=floor)
+    return f"{who} {deed}, {english.FLOORS[floor][0][0]}", asked
 
 
 def ping_pong(frames: np.ndarray) -> np.ndarray:

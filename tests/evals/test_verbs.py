@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from misora.cli.main import main
+from misora.cli.sources import staged
 from misora.evals import verbs
+from misora.evals.prompts import read_items
 from misora.evals.slices import SLICE_V1
 from misora.words.graph import COLOURS
+from misora.words.known import unknown_words
 from misora.words.read import read
 from misora.world.scenes import CLASHES
 from tests.tiny import write_weights
@@ -74,6 +77,27 @@ def test_a_measured_storyboard_asks_for_what_the_world_draws(colour: str) -> Non
         graph = read(prompt)
         assert graph and graph in SLICE_V1 and graph.things[0].colour == colour and graph.cards[0].acts[0].verb == verb
         assert colour not in CLASHES[graph.floor], "or it cannot be told apart"
+
+
+def test_a_storyboard_is_held_against_a_scene_of_its_own_cards() -> None:
+    prompts = verbs.board("red", "left")
+    graph = verbs.played([card for prompt in prompts if (card := read(prompt, seconds=3.0))])
+    assert [(card.start, card.end, card.acts[0].verb, card.acts[0].direction) for card in graph.cards] == [
+        (0.0, 3.0, "bounce", None), (3.0, 6.0, "roll", "left"),
+    ]  # fmt: skip
+    clip = staged(graph, "")
+    told = [verbs.told(one, half) for prompt, half in zip(prompts, (clip[:36], clip[36:]), strict=True) if (one := read(prompt))]
+    assert len(clip) == 73 and told == [100.0, 100.0]
+    assert verbs.motion_energy(clip[:36]) > 0.3 < verbs.motion_energy(clip[36:])
+
+
+def test_a_reference_is_asked_to_move_what_it_shows_without_naming_a_colour() -> None:
+    for item in (item for item in read_items() if any(act.direction for act in item.graph.cards[0].acts)):
+        prompt, graph = verbs.shown_again(item.graph)
+        (act,) = graph.cards[0].acts
+        assert act in item.graph.cards[0].acts and act.direction and act.direction in prompt and graph.things == item.graph.things
+        assert not set(prompt.replace(",", "").split()) & set(COLOURS) and not unknown_words(prompt)
+        assert not {thing.colour for thing in graph.things} & set(CLASHES[graph.floor]), "or it cannot be told apart"
 
 
 def test_pictures_and_survival() -> None:
