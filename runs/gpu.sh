@@ -1,26 +1,43 @@
 #!/usr/bin/env bash
 # The gpu recipe on a bare machine with a CUDA card, PyTorch and no network, in commands of at most nine minutes each. Every one goes
-# on where the last of its kind stopped, so repeat stills, clips and train as often as there is time.
+# on where the last of its kind stopped, so repeat those of data and train as often as there is time.
 #
 #   bash runs/gpu.sh COMMAND MODEL [OUT]
 #
-# MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on from. What is made
-# lies in data/ and runs/gpu of the folder that it is called from. `bring` leaves all that has to leave the machine in OUT; on the other
-# side `misora train join OUT` makes one file of it.
+# COMMAND makes data (held-out to measure on, and for the recipe stills, clips, lively, ends, cuts, pairs, returns, joins, stories), or
+# is train, or bring. MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on
+# from. What is made lies in data/ and runs/gpu of the folder that it is called from. `bring` leaves all that has to leave the machine in
+# OUT; on the other side `misora train join OUT` makes one file of it.
 set -euo pipefail
 what=$1 model=$2 out=${3:-out}
 misora() { PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" python3 -m misora "$@"; }
-latents() { misora world "$@" --latents "$model" --device cuda --workers "$(nproc)" --minutes 8; }
+minutes=8
+latents() { misora world "$@" --latents "$model" --device cuda --workers "$(nproc)" --minutes "$minutes"; }
 
 case $what in
 held-out) latents data/held-out --held-out --clips 512 ;;
 stills) latents data/stills --mix still --seconds 0 ;;
 clips) latents data/clips ;;
+lively) latents data/lively --mix lively ;;
+ends) latents data/ends --kinds SGGGGGGGGGGGS ;;
+pairs) latents data/pairs --mix still --kinds SS --cut ;;
+returns) latents data/returns --kinds SGGGGGGGGGSGG --return ;;
+stories) latents data/stories --mix story ;;
+cuts)
+    minutes=4
+    latents data/cuts --mix full --kinds SGGGGGSGGGGGG --cut
+    latents data/cuts --kinds SGGGSGGGGGGGG --cut
+    ;;
+joins)
+    minutes=4
+    latents data/joins --kinds SGGGGGGGSGGGG
+    latents data/joins --mix lively --kinds SGGGGGGGSGGGG
+    ;;
 train) misora train transformer runs/gpu --data data --model "$model" --recipe gpu --device cuda --minutes 8 ;;
 bring)
     misora train split runs/gpu
     mkdir -p "$out"
     cp runs/gpu/transformer-*-of-*.safetensors runs/gpu/runs.jsonl "$out"
     ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

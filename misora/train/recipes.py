@@ -6,6 +6,7 @@ embedded weights were made on two cores, and ``night`` goes on from them for eve
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from misora.data.loader import Serving
@@ -20,6 +21,7 @@ PAIRS = "pairs"  # the same in two pictures: what a reference shows is copied lo
 RETURNS = "returns"  # clips that come back to their beginning, which follows as an S and whole groups: loops of a clip
 JOINS = "joins"  # one take with a second S and whole groups behind it: what leads to a given clip, and from one to another
 STORIES = "stories"  # one take of two or three events, each with its own text
+CARD = 6  # times as many samples in a step on a large card as on two cores: 60 whole clips
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
 
 
@@ -65,13 +67,10 @@ def night() -> PretrainRecipe:
 
 
 def gpu() -> PretrainRecipe:
-    """Plain clips and single frames in the batches of a large card; verbs' clips are ``night``'s."""
-    servings = (
-        Serving(folder=CLIPS, frames=13, batch=64, share=0.6),
-        Serving(folder=CLIPS, frames=6, batch=128, share=0.25, jitter=2),
-        Serving(folder=STILLS, frames=1, batch=512, share=0.15),
-    )
-    return PretrainRecipe(config=SIZES["small"], servings=servings)
+    """What ``night`` serves, all verbs' folders with it, in batches six times as large, as a large card takes them."""
+    plain = night()
+    servings = tuple(dataclasses.replace(serving, batch=CARD * serving.batch) for serving in plain.servings)
+    return dataclasses.replace(plain, servings=servings)
 
 
 RECIPES: dict[str, Callable[[], PretrainRecipe]] = {"tiny": tiny, "frames": frames, "short": short, "night": night, "gpu": gpu}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from misora.cli.main import build_parser, main
+from misora.cli.world import _patterned
 from misora.data.shards import Record, write_shard
 from misora.model import checkpoint, weights
 from misora.model.sizes import SIZES
@@ -18,6 +20,7 @@ from misora.model.transformer import Transformer
 from misora.train import runs
 from misora.train.recipes import CLIPS, HELD_OUT, RECIPES, STILLS
 from misora.words.graph import Act, Card, SceneGraph, Thing
+from misora.world.scenes import CORE
 from tests.tiny import write_weights
 from tests.tree import ROOT
 
@@ -61,19 +64,31 @@ def script(what: str, where: Path, environment: dict[str, str]) -> int:
 
 def test_the_script_for_a_card_makes_what_its_recipe_reads(tmp_path: Path) -> None:
     environment, made = shim(tmp_path / "bin", 'echo "$@" >> asked'), set[str]()
-    for what in (HELD_OUT.folder, STILLS, CLIPS, "train"):
+    needed = dict.fromkeys(serving.folder for serving in RECIPES["gpu"]().servings)
+    for what in (HELD_OUT.folder, *needed, "train"):
+        (tmp_path / "asked").unlink(missing_ok=True)
         assert script(what, tmp_path, environment) == 0
-        line = (tmp_path / "asked").read_text().splitlines()[-1].split()
-        assert line[:2] == ["-m", "misora"]
-        asked = build_parser().parse_args(line[2:])
-        assert asked.device == "cuda" and 0 < asked.minutes <= 9
+        lines = [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
+        assert all(line[:2] == ["-m", "misora"] for line in lines)
+        told = [build_parser().parse_args(line[2:]) for line in lines]
+        assert 0 < sum(asked.minutes for asked in told) <= 9 and {asked.device for asked in told} == {"cuda"}
         if what == "train":
-            assert (asked.recipe, asked.data.name) == ("gpu", "data")
-        else:
+            assert (told[0].recipe, told[0].data.name) == ("gpu", "data")
+            continue
+        for asked in told:
             assert asked.folder == Path("data", what) and asked.held_out == (what == HELD_OUT.folder)
-            made.add(what)
+            if asked.kinds:
+                _patterned(asked, CORE)  # refuses what cannot be
+        made.add(what)
     assert {serving.folder for serving in RECIPES["gpu"]().servings} <= made
     assert script("nonsense", tmp_path, environment) == 2
+
+
+def test_a_card_is_served_all_that_two_cores_are_in_larger_batches() -> None:
+    for card, cores in zip(RECIPES["gpu"]().servings, RECIPES["night"]().servings, strict=True):
+        assert card == dataclasses.replace(cores, batch=card.batch) and card.batch > cores.batch
+    tokens = [one.frames * one.batch for one in RECIPES["gpu"]().servings]
+    assert max(tokens) < 2 * sum(tokens) / len(tokens), "one of them would decide how much memory is needed"
 
 
 def test_what_the_script_brings_off_a_card_is_what_was_trained_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
