@@ -106,7 +106,7 @@ def _onward(canvas: Canvas, keep: list[int]) -> Tensor:
     if not canvas.ring or bool((times.diff() > 0).all()):
         return times
     shown = canvas.roles[keep] == SHOWN  # k
-    anew = times_of("".join(canvas.kinds[i] for i in keep if canvas.roles[i] == SHOWN))
+    anew = times_of("".join(canvas.kinds[i] for i in keep if canvas.roles[i] == SHOWN)).to(times)
     times[shown] = anew - anew[0] + times[shown].min()
     return times
 

@@ -63,7 +63,11 @@ def add_flags(parser: argparse.ArgumentParser, *, prompt: bool = True, optional:
     parser.add_argument(
         "--pack", choices=("int8", "fp8"), help="keep the matrices of Wan's weights as bytes: half the memory, nearly the same"
     )
-    parser.add_argument("--device", metavar="NAME", help="where Wan's weights work: cuda, cuda:1, mps or cpu (default: the best there is)")
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where the weights work: cuda, cuda:1, mps or cpu (default: ours on cpu, Wan's on the best)",
+    )
     parser.add_argument("--memory", type=float, metavar="GB", help="the most that Wan's weights may take (default: what is free)")
     parser.add_argument("--server", metavar="URL", help="let this Misora server draw; its key is in MISORA_API_KEY")
     parser.add_argument("--no-latents", action="store_true", help="do not keep the latents beside the file, from which it can be extended")

@@ -112,8 +112,8 @@ def sample(
 
 def _beginning(canvas: Canvas, how: Sampling) -> tuple[Tensor, Tensor]:
     """The levels [s, t] that every frame goes through, and the latents [b, c, t, h, w] before the first step."""
-    more = canvas.opens() * (how.opening - 1) * how.steps if how.lag else None  # t
-    levels = schedule(how.steps, canvas.order(), shift=how.shift, lag=how.lag, more=more, stops=how.stops).to(canvas.level)  # s t
+    more = (canvas.opens() * (how.opening - 1) * how.steps).cpu() if how.lag else None  # t
+    levels = schedule(how.steps, canvas.order().cpu(), shift=how.shift, lag=how.lag, more=more, stops=how.stops).to(canvas.level)  # s t
     noise = seeded_noise(canvas.given, how.seed)  # b c t h w
     for a, b in canvas.tied:
         noise[:, :, b] = noise[:, :, a]

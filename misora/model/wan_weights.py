@@ -146,9 +146,10 @@ def learned_by(told: Mapping[str, Any], source: Source) -> str:
 
 def device_of(name: str | None) -> torch.device:
     """The device of a name, or the best of this machine. Raises UsageError."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = (name or next(kind for kind in there if there[kind])).partition(":")[0]
-    if not there.get(kind):
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = {"cuda": cards, "mps": int(torch.backends.mps.is_available()), "cpu": 1}  # how many of each
+    kind, _, number = (name or next(kind for kind in there if there[kind])).partition(":")
+    if not there.get(kind) or (number and not (number.isascii() and number.isdecimal() and int(number) < there[kind])):
         raise UsageError(
             f"This machine has no device {name!r} that torch can use; choose {', '.join(kind for kind in there if there[kind])}."
         )

@@ -18,7 +18,7 @@ from misora.model.linear import reorder
 from misora.model.painter import Painter, PainterConfig
 from misora.model.text import TextEncoder
 from misora.model.transformer import Transformer, TransformerConfig
-from misora.model.wan_weights import Loading, WanWeights, is_open, load_wan
+from misora.model.wan_weights import Loading, WanWeights, compute_type, device_of, is_open, load_wan
 
 __all__ = ["EMBEDDED", "Loading", "WanWeights", "Weights", "load_weights", "open_weights"]
 
@@ -34,7 +34,8 @@ Network = TypeVar("Network", bound=nn.Module)
 class Weights:
     """What turns a prompt into pixels. ``dtype`` is what all but the text encoder compute in; tensors between networks are float32.
 
-    A folder without a painter is served by a plain resampler.
+    A folder without a painter is served by a plain resampler. All but the painter, whose pictures are bytes as a processor likes them, work
+    on ``device``.
     """
 
     autoencoder: Autoencoder
@@ -42,6 +43,7 @@ class Weights:
     text: TextEncoder
     dtype: torch.dtype = torch.float32
     painter: Painter | None = None
+    device: torch.device = torch.device("cpu")
 
 
 def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
@@ -59,7 +61,8 @@ def folder_of(model: str | Path, files: tuple[str, ...] = FILES) -> Path:
 def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | None = None, how: Loading = PLAIN) -> Weights | WanWeights:
     """The networks of ``embedded``, of a folder of ours, or of the Wan family by name, id or folder. Raises CheckpointError, UsageError.
 
-    For Wan alone: LoRA files and how strongly each works, and ``how`` they are loaded.
+    For Wan alone: LoRA files and how strongly each works, and ``how`` they are loaded; for all of them, on which device. Without one Wan's
+    work on the best there is, ours on the processor.
     """
     heap.share()
     amx.prepare()
@@ -68,7 +71,7 @@ def open_weights(model: str | Path = "embedded", loras: Mapping[str, float] | No
     if loras or how.packed:
         what = "LoRA files are" if loras else "Packed matrices are"
         raise CheckpointError(f"{what} for weights of the Wan family; give --model the ones that they were made for.")
-    weights = load_weights(model)
+    weights = load_weights(model, how.device)
     reorder(weights.transformer.blocks)
     return weights
 
@@ -96,15 +99,20 @@ def load_painter(folder: Path, dtype: torch.dtype = torch.float32) -> Painter | 
     return _network(folder, "painter", lambda config: Painter(PainterConfig(**config))).to(dtype)
 
 
-def load_weights(model: str | Path = "embedded") -> Weights:
-    """Read, check and build the networks of ``embedded`` or of a folder. Raises CheckpointError."""
-    folder, dtype = folder_of(model), fast_dtype()
+def load_weights(model: str | Path = "embedded", device: str | None = None) -> Weights:
+    """Read, check and build the networks of ``embedded`` or of a folder, on the processor or another device.
+
+    Raises CheckpointError, and UsageError where there is no such device.
+    """
+    where = device_of(device or "cpu")
+    folder, dtype = folder_of(model), compute_type(where)
     return Weights(
-        autoencoder=_network(folder, "autoencoder", lambda config: Autoencoder(AutoencoderConfig(**config))).to(dtype),
-        transformer=_network(folder, "transformer", lambda config: Transformer(TransformerConfig(**config))).to(dtype),
-        text=_network(folder, "text", TextEncoder.from_config),
+        autoencoder=_network(folder, "autoencoder", lambda config: Autoencoder(AutoencoderConfig(**config))).to(where, dtype),
+        transformer=_network(folder, "transformer", lambda config: Transformer(TransformerConfig(**config))).to(where, dtype),
+        text=_network(folder, "text", TextEncoder.from_config).to(where),
         dtype=dtype,
-        painter=load_painter(folder, dtype),
+        painter=load_painter(folder, fast_dtype()),
+        device=where,
     )
 
 

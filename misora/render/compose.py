@@ -55,7 +55,13 @@ def compose(request: Request, weights: Weights) -> Work:
     for shown in request.references:
         canvas = fills.reference(canvas, _reference(shown, request, weights))
     skip = pixel_frames(run_in) + MIDST if run_in else 0
-    return Work(canvas=canvas, prompts=prompts, shots=tuple(_shots(roles, request, weights, rate, skip)), rate=rate, run_in=run_in)
+    return Work(
+        canvas=canvas.to(weights.device),
+        prompts=prompts,
+        shots=tuple(_shots(roles, request, weights, rate, skip)),
+        rate=rate,
+        run_in=run_in,
+    )
 
 
 def brought(request: Request) -> tuple[tuple[Part, ...], float]:
@@ -134,8 +140,8 @@ def _piece(role: Role, request: Request, weights: Weights) -> Canvas:
 
 
 def encode(pixels: Tensor, kinds: str, weights: Weights) -> Tensor:
-    """Native pixels [1, 3, t, h, w] as latents, in pieces of no more than a few seconds' memory."""
-    return weights.autoencoder.encode(pixels.to(weights.dtype), kinds).float()
+    """Native pixels [1, 3, t, h, w] as latents on the CPU, in pieces of no more than a few seconds' memory."""
+    return weights.autoencoder.encode(pixels.to(weights.device, weights.dtype), kinds).float().cpu()
 
 
 def _pixel_spans(kinds: str) -> list[tuple[int, int]]:
@@ -202,7 +208,7 @@ def _arrival(role: Role, request: Request, weights: Weights) -> tuple[Tensor, Te
     """The first native frame of a given part as the network sees it, [3, h, w], and as it is, [h, w, 3]."""
     assert role.part.clip
     latent = encode(to_native(role.part.clip, request.native(), role.frames[:1]), "S", weights)
-    seen = weights.autoencoder.decode(latent.to(weights.dtype), "S")[0, :, 0].float()  # 3 h w
+    seen = weights.autoencoder.decode(latent.to(weights.device, weights.dtype), "S")[0, :, 0].float().cpu()  # 3 h w
     return seen, role.part.clip.frames[0]
 
 

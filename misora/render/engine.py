@@ -165,11 +165,12 @@ def load(
     memory: float | None = None,
     stage: Stage | None = None,
 ) -> Misora:
-    """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError.
+    """The networks in memory: the embedded weights, or those of ``model``: a name, a hub id, a folder. Raises CheckpointError,
+    and UsageError where there is no such ``device`` (None: the processor for ours, the best there is for Wan's).
 
     For Wan's weights: LoRA files and how strong each is (with ``live`` they are not merged and ``.loras`` holds their strengths, which may
-    be changed between two videos), ``int8`` or ``fp8`` bytes for the matrices, the device (None: the best there is), and the gigabytes to
-    take at most (None: what is free). ``stage`` simulates scenes; it stands on a floor above this one.
+    be changed between two videos), ``int8`` or ``fp8`` bytes for the matrices, and the gigabytes to take at most (None: what is
+    free). ``stage`` simulates scenes; it stands on a floor above this one.
     """
     how = Loading(live=live, packed=pack, device=device, memory=None if memory is None else memory * 1e9)
     return Misora(open_weights(model, loras, how), stage)

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise 
 
 
 class Native:
-    """The frames of a canvas [3, h, w], float32, about -1..1, each drawn when its turn comes; ``latents`` holds what was drawn last."""
+    """The frames of a canvas [3, h, w], float32 on the CPU, about -1..1, each drawn in its turn; ``latents`` holds what was drawn last."""
 
     def __init__(self, request: Request, work: Work, weights: Weights, progress: Progress, peek: Peek | None = None) -> None:
         self.request, self.work, self.weights, self.progress, self.peek = request, work, weights, progress, peek
@@ -46,7 +46,7 @@ class Native:
                     raise GenerationError(
                         "The clip could not be completed (the weights gave no numbers); fetch them again or lower --guidance."
                     )
-                yield from pixels[0].transpose(0, 1).float()  # 1|4 3 h w
+                yield from pixels[0].transpose(0, 1).float().cpu()  # 1|4 3 h w
 
     @torch.inference_mode()
     def _latents(self) -> Iterator[Tensor]:
@@ -61,7 +61,7 @@ class Native:
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
         drawn = stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek)
         for latent in self._round(drawn) if self.work.run_in else drawn:
-            self.latents.append(latent.to(torch.bfloat16))
+            self.latents.append(latent.to("cpu", torch.bfloat16))
             yield latent.to(self.weights.dtype)
 
     def _round(self, drawn: Iterator[Tensor]) -> Iterator[Tensor]:
