@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,7 @@ class AutoencoderRecipe:
     chosen: int = 3  # a crop is the liveliest of so many
     save_seconds: float = 120.0
     decoder_only: bool = False  # once latents are in use, their encoder may not change
+    drafted: float = 0.0  # the share of a batch whose latents are what a transformer left of them (train/drafts.py)
     seed: int = 0
 
 
@@ -64,29 +65,63 @@ def decoder() -> AutoencoderRecipe:
     return AutoencoderRecipe(decoder_only=True, steps=1_500, cooldown=1_200, matrix_lr=1.5e-3, vector_lr=1e-3)
 
 
+def finish() -> AutoencoderRecipe:
+    """The decoder goes on with what a transformer leaves of latents: soft outlines, to be drawn as they should be."""
+    return dataclasses.replace(decoder(), drafted=0.5, batch=4, average=0.99)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A batch of crops: ``pixels`` [b t h w 3], uint8, of latent frames ``kinds``, of which the first ``ahead`` pixel frames do not count.
+
+    ``latents`` [b c T h/8 w/8] where they are given and not the encoder's.
+    """
+
+    pixels: Tensor
+    kinds: str
+    latents: Tensor | None = None
+    ahead: int = 0
+
+
+class Lessons(Protocol):
+    """Where a learner's lessons come from."""
+
+    def draw(self, number: int) -> Lesson: ...
+
+    def shown(self) -> Bytes: ...
+
+
 class Crops:
-    """Endless batches of crops [b t h w 3] from arrays of clips [n t h w 3], preferring those in which something moves."""
+    """Endless batches of crops from arrays of clips [n t h w 3], uint8, maybe memory maps; what moves is preferred."""
 
     def __init__(self, arrays: list[Bytes], recipe: AutoencoderRecipe) -> None:
         self.arrays, self.recipe = arrays, recipe
 
-    def draw(self, number: int) -> tuple[Tensor, str]:
+    def draw(self, number: int) -> Lesson:
         """The step's crops; processes that train together draw one shape, so that none waits, and crops of their own."""
         common = random.Random(f"{self.recipe.seed} {number}")
         own = random.Random(f"{self.recipe.seed} {number} {rank()}")
         kinds, size = common.choice(self.recipe.kinds), common.choice(self.recipe.crops)
         frames = pixel_frames(kinds)
-        return torch.from_numpy(np.stack([self._crop(own, frames, *size) for _ in range(self.recipe.batch)])), kinds
+        return Lesson(pixels=torch.from_numpy(np.stack([self._crop(own, frames, size) for _ in range(self.recipe.batch)])), kinds=kinds)
 
-    def _crop(self, dice: random.Random, frames: int, height: int, width: int) -> Bytes:
+    def shown(self) -> Bytes:
+        """Clips for the samples' sheet."""
+        return self.arrays[0][:2]
+
+    def _crop(self, dice: random.Random, frames: int, size: tuple[int, int]) -> Bytes:
         array = dice.choices(self.arrays, weights=[len(a) for a in self.arrays])[0]
         clip = array[dice.randrange(len(array))]
         clip = clip[(start := dice.randrange(len(clip) - frames + 1)) : start + frames]
-        places = [
-            (dice.randrange(0, clip.shape[1] - height + 1), dice.randrange(0, clip.shape[2] - width + 1)) for _ in range(self.recipe.chosen)
-        ]
-        views = [clip[:, y : y + height, x : x + width] for y, x in places]
-        return max(views, key=liveliness)
+        return liveliest(dice, clip, size, self.recipe.chosen)[1]
+
+
+def liveliest(dice: random.Random, clip: Bytes, size: tuple[int, int], chosen: int, grid: int = 1) -> tuple[tuple[int, int], Bytes]:
+    """The place (top, left) and the window, out of ``chosen`` in a clip [t h w 3] at multiples of ``grid``, in which most moves."""
+    room = [(whole - side) // grid + 1 for whole, side in zip(clip.shape[1:3], size, strict=True)]
+    places = [(grid * dice.randrange(room[0]), grid * dice.randrange(room[1])) for _ in range(chosen)]
+    views = [(place, clip[:, place[0] : place[0] + size[0], place[1] : place[1] + size[1]]) for place in places]
+    return max(views, key=lambda view: liveliness(view[1]))
 
 
 def liveliness(clip: Bytes) -> float:
@@ -124,9 +159,9 @@ def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe)
 class AutoencoderLearner:
     """A network, its running average, its optimisers and the dice, for ``train.loop``."""
 
-    def __init__(self, recipe: AutoencoderRecipe, arrays: list[Bytes], begin: Autoencoder | None = None) -> None:
+    def __init__(self, recipe: AutoencoderRecipe, lessons: Lessons, begin: Autoencoder | None = None) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.crops = recipe, Crops(arrays, recipe)
+        self.recipe, self.lessons = recipe, lessons
         self.network = begin or Autoencoder(recipe.config)
         self.network.encoder.requires_grad_(not recipe.decoder_only)
         self.average = copy.deepcopy(self.network)
@@ -136,13 +171,14 @@ class AutoencoderLearner:
 
     def step(self, number: int) -> dict[str, float]:
         recipe = self.recipe
-        pixels, kinds = self.crops.draw(number)
+        lesson = self.lessons.draw(number)
         torch.manual_seed(hash((recipe.seed, number, rank())))
-        frames = pixels.float() / 127.5 - 1  # b t h w 3
+        frames = lesson.pixels.float() / 127.5 - 1  # b t h w 3
         with torch.autocast("cpu", torch.bfloat16):
-            latents = self.network.encode(frames.movedim(-1, 1), kinds)  # b c T h/8 w/8
-            made = self.network.decode(noisy(latents, recipe.latent_noise), kinds).movedim(1, -1).float()  # b t h w 3
-        loss = reconstruction_loss(made, frames, recipe)
+            given = lesson.latents
+            latents = self.network.encode(frames.movedim(-1, 1), lesson.kinds) if given is None else given  # b c T h/8 w/8
+            made = self.network.decode(noisy(latents, recipe.latent_noise), lesson.kinds).movedim(1, -1).float()  # b t h w 3
+        loss = reconstruction_loss(made[:, lesson.ahead :], frames[:, lesson.ahead :], recipe)
         torch.autograd.backward(loss + recipe.latent_penalty * latents.square().mean())
         self._update(number)
         return {"loss": loss.item()}
@@ -176,7 +212,7 @@ class AutoencoderLearner:
     @torch.no_grad()
     def look(self) -> Look:
         """Two of the first clips, at most 17 frames of each, beside what comes back of them."""
-        clips = np.stack([self.crops.arrays[0][i, :17] for i in range(min(2, len(self.crops.arrays[0])))])
+        clips = np.asarray(self.lessons.shown()[:, :17])
         frames = torch.from_numpy(clips).float() / 127.5 - 1  # b t h w 3
         kinds = "S" + "G" * ((frames.shape[1] - 1) // GROUP)
         frames = frames[:, : pixel_frames(kinds)]
@@ -196,13 +232,13 @@ def signal_to_noise(made: Tensor, frames: Tensor) -> tuple[float, float]:
 
 
 def train_autoencoder(
-    recipe: AutoencoderRecipe, arrays: list[Bytes], folder: Path, *, minutes: float | None = None, begin: Autoencoder | None = None
+    recipe: AutoencoderRecipe, lessons: Lessons, folder: Path, *, minutes: float | None = None, begin: Autoencoder | None = None
 ) -> Autoencoder:
     """Trains, going on from the state in ``folder`` where there is one, else from ``begin``, and returns the averaged network.
 
-    ``arrays`` hold clips [n t h w 3], uint8, and may be memory maps. Without ``minutes`` it ends with the recipe's steps.
+    Without ``minutes`` it ends with the recipe's steps.
     """
-    learner = AutoencoderLearner(recipe, arrays, begin)
+    learner = AutoencoderLearner(recipe, lessons, begin)
     train(learner, folder, Budget(steps=recipe.steps, minutes=minutes, checkpoint_seconds=recipe.save_seconds))
     return learner.average
 

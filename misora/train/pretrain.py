@@ -31,6 +31,7 @@ from misora.train.loop import share_gradients
 from misora.train.muon import Muon
 from misora.train.truth import TruthHead
 
+CHANGED = 0.1  # mean squared change of a latent, in deviations, above which something moves there
 SLOTS = 24  # of the text encoder; only used to count operations
 COMPILERS = ("c++", "g++", "clang++")  # torch.compile needs one; without any the blocks run as they are
 
@@ -43,6 +44,7 @@ class PretrainRecipe:
     ``shifted``: clips of t latent frames have their levels moved towards noise t to this power times (arXiv:2403.03206, 5.3.2: frames
     repeat each other, so that the layout of a longer clip shows through more noise); 0 when layout is known and outlines are to be learned.
     ``things``: how much more than 1 the error of tokens in and next to things weighs when they are clean; less the noisier they are.
+    ``moving``: the same of latents that change from one group to the next: a twentieth of a clip, a third of what is wrong in it.
     """
 
     config: TransformerConfig
@@ -59,6 +61,7 @@ class PretrainRecipe:
     shares: Shares = SHARES
     truth: float = 0.25
     things: float = 3.0
+    moving: float = 5.0
     compiled: bool = True
 
 
@@ -107,7 +110,7 @@ class Pretrainer:
         """One batch forward, back and into the weights."""
         batch = self._batch(number)
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number)
-        loss, truth = self.losses(*self.working, batch, generator, self.recipe.things)
+        loss, truth = self.losses(*self.working, batch, generator, self.recipe.things, self.recipe.moving)
         (loss + self.recipe.truth * truth).backward()  # type: ignore[no-untyped-call]
         self._update(number)
         self.samples += batch.whole
@@ -123,9 +126,9 @@ class Pretrainer:
         return now.result()
 
     def losses(
-        self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator, things: float = 0.0
+        self, network: Transformer, head: TruthHead, batch: Batch, generator: torch.Generator, things: float = 0.0, moving: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """Weighted error of the predicted clean latents, with so much more weight near ``things``, and the truth head's cross-entropy."""
+        """Error of the predicted clean latents, weighing so much more near ``things`` and in what is ``moving``, and the truth head's."""
         clean = batch.latents.to(self.device).float()  # b c t h w
         b, _, t = clean.shape[:3]
         tokens = clean.shape[3] // PATCH, clean.shape[4] // PATCH
@@ -143,7 +146,8 @@ class Pretrainer:
         truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
         spread = path.over_channels(everywhere)  # b 1 t 1 1 or b 1 t h w
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
-        weight = weight * (1 + things * (1 - spread) * _near_things(batch.labels).to(self.device))  # b 1 t h w
+        extra = things * _near_things(batch.labels).to(self.device) + moving * _moving(clean, batch.kinds)  # b 1 t h w
+        weight = weight * (1 + (1 - spread) * extra)  # b 1 t h w
         error = ((made.float() - clean).square() * weight).mean()
         return error, truth
 
@@ -213,6 +217,14 @@ class Pretrainer:
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""
         return self.look_at(self.average)
+
+
+def _moving(clean: Tensor, kinds: str) -> Tensor:
+    """1 for the latents [b, 1, t, h, w] of groups that differ from the group before or after."""
+    groups = kind_indices(kinds, clean.device) == 1  # t
+    alike = (groups[1:] & groups[:-1])[:, None, None]  # t-1 1 1
+    change = (alike & (clean.diff(dim=2).square().mean(1) > CHANGED)).float()  # b t-1 h w
+    return torch.maximum(F.pad(change, (0, 0, 0, 0, 1, 0)), F.pad(change, (0, 0, 0, 0, 0, 1)))[:, None]
 
 
 def _near_things(labels: Tensor) -> Tensor:

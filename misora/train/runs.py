@@ -26,10 +26,11 @@ from misora.data.loader import Loader
 from misora.model import checkpoint, weights
 from misora.model.autoencoder import Autoencoder
 from misora.model.transformer import Transformer
-from misora.train.autoencoder import AutoencoderRecipe, decoder, measure_latents, train_autoencoder
+from misora.train.autoencoder import AutoencoderRecipe, Crops, Lessons, decoder, finish, measure_latents, train_autoencoder
 from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.cache import kinds_of, to_tensor
 from misora.train.card import device_of
+from misora.train.drafts import Drafts, drafts
 from misora.train.log import Look
 from misora.train.loop import Budget, leads, train
 from misora.train.painter import PainterRecipe, train_painter
@@ -74,6 +75,7 @@ AUTOENCODER_RECIPES: dict[str, tuple[Callable[[], AutoencoderRecipe], Footage]] 
     "night": (AutoencoderRecipe, Footage(clips=2000, frames=17)),
     "gpu": (AutoencoderRecipe, Footage(clips=4000, frames=17)),
     "decoder": (decoder, Footage(clips=2000, frames=17)),
+    "finish": (finish, Footage(clips=1000, frames=49)),
 }
 PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter, "night": PainterRecipe}
 
@@ -81,12 +83,12 @@ PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter,
 def autoencoder(folder: Path, wish: Wish) -> str:
     """Train an autoencoder from nothing, or go on; writes its running average with the latents' statistics. Returns a line about it.
 
-    The recipe ``decoder`` goes on with the decoder of the wish's model: its latents keep their name.
+    The recipes ``decoder`` and ``finish`` go on with the decoder of the wish's model: its latents keep their name.
     """
     if wish.recipe not in AUTOENCODER_RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the autoencoder; take one of {', '.join(AUTOENCODER_RECIPES)}.")
     folder.mkdir(parents=True, exist_ok=True)
-    simulated_pixels(folder / "pixels.npy", AUTOENCODER_RECIPES[wish.recipe][1])  # once, before several processes read them
+    _lessons(folder, wish)  # once, before several processes read them
     return _together(_autoencoder, folder, wish)
 
 
@@ -94,18 +96,30 @@ def _autoencoder(folder: Path, wish: Wish) -> str:
     make, footage = AUTOENCODER_RECIPES[wish.recipe]
     recipe = make() if wish.steps is None else dataclasses.replace(make(), steps=wish.steps)
     begin = weights.load_autoencoder(weights.folder_of(wish.model, ("autoencoder",)))[0] if recipe.decoder_only else None
-    pixels = simulated_pixels(folder / "pixels.npy", footage)
-    network = train_autoencoder(recipe, [pixels], folder, minutes=wish.minutes, begin=begin)
+    network = train_autoencoder(recipe, _lessons(folder, wish), folder, minutes=wish.minutes, begin=begin)
     if not leads():
         return ""
     if begin is None:
         kinds = kinds_of((footage.frames - 1) / 12)
+        pixels = simulated_pixels(folder / "pixels.npy", footage)
         measure_latents(network, ((to_tensor([clip]), kinds) for clip in pixels[:64]))
     path = folder / "autoencoder.safetensors"
     half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
     checkpoint.save(path, half, dataclasses.asdict(network.config))
     write_record(folder, {"network": "autoencoder", "recipe": wish.recipe, "seed": recipe.seed, "hash": checkpoint.digest(path)})
     return f"{path}  hash {checkpoint.digest(path)[:12]}"
+
+
+def _lessons(folder: Path, wish: Wish) -> Lessons:
+    """What the recipe learns from, made anew where the folder does not hold it yet."""
+    make, footage = AUTOENCODER_RECIPES[wish.recipe]
+    recipe = make()
+    if not recipe.drafted:
+        return Crops([simulated_pixels(folder / "pixels.npy", footage)], recipe)
+    model = weights.folder_of(wish.model)
+    name = checkpoint.digest(model / "transformer.safetensors")[:8]
+    path = folder / f"drafts-{name}.npy"
+    return Drafts(drafts(path, footage.clips, model), recipe)
 
 
 def simulated_pixels(path: Path, footage: Footage) -> npt.NDArray[np.uint8]:

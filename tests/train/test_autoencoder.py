@@ -21,6 +21,10 @@ def clips() -> npt.NDArray[np.uint8]:
     return pixels
 
 
+def lessons() -> Crops:
+    return Crops([clips()], tiny())
+
+
 def trained(learner: AutoencoderLearner, start: int, end: int) -> AutoencoderLearner:
     for number in range(start, end):
         learner.step(number)
@@ -28,30 +32,30 @@ def trained(learner: AutoencoderLearner, start: int, end: int) -> AutoencoderLea
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
-    torch.save(trained(AutoencoderLearner(tiny(), [clips()]), 0, 3).state(), tmp_path / "state.pt")
-    resumed = AutoencoderLearner(tiny(), [clips()])
+    torch.save(trained(AutoencoderLearner(tiny(), lessons()), 0, 3).state(), tmp_path / "state.pt")
+    resumed = AutoencoderLearner(tiny(), lessons())
     resumed.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     trained(resumed, 3, 6)
-    unbroken = trained(AutoencoderLearner(tiny(), [clips()]), 0, 6)
+    unbroken = trained(AutoencoderLearner(tiny(), lessons()), 0, 6)
     for a, b in zip(unbroken.average.parameters(), resumed.average.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_it_learns() -> None:
-    learner = AutoencoderLearner(dataclasses.replace(tiny(), steps=40, warmup=5), [clips()])
+    learner = AutoencoderLearner(dataclasses.replace(tiny(), steps=40, warmup=5), lessons())
     losses = [learner.step(number)["loss"] for number in range(40)]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
 def test_a_whole_run_leaves_its_state(tmp_path: Path) -> None:
-    assert isinstance(train_autoencoder(dataclasses.replace(tiny(), steps=1), [clips()], tmp_path), Autoencoder)
+    assert isinstance(train_autoencoder(dataclasses.replace(tiny(), steps=1), lessons(), tmp_path), Autoencoder)
     assert (tmp_path / "state.pt").exists()
 
 
 def test_crops_seek_what_moves() -> None:
     recipe = dataclasses.replace(tiny(), batch=64, chosen=1)
-    lively = Crops([clips()], dataclasses.replace(recipe, chosen=8)).draw(0)[0]
-    assert moving(lively.float() / 127.5 - 1).mean() > moving(Crops([clips()], recipe).draw(0)[0].float() / 127.5 - 1).mean()
+    lively = Crops([clips()], dataclasses.replace(recipe, chosen=8)).draw(0).pixels
+    assert moving(lively.float() / 127.5 - 1).mean() > moving(Crops([clips()], recipe).draw(0).pixels.float() / 127.5 - 1).mean()
 
 
 def test_moving_marks_the_mover_and_its_surroundings() -> None:

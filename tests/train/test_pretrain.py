@@ -16,7 +16,7 @@ from misora.data.shards import Record, write_shard
 from misora.model.text import TextConfig, TextEncoder
 from misora.train import runs
 from misora.train.loop import Budget, train
-from misora.train.pretrain import Pretrainer, flops
+from misora.train.pretrain import Pretrainer, _moving, flops
 from misora.train.recipes import CLIPS, RECIPES, STILLS, tiny
 from misora.words.graph import COLOURS, Act, Card, SceneGraph, Thing
 
@@ -139,3 +139,12 @@ if hasattr(os, "sched_setaffinity"):  # Linux
             os.sched_setaffinity(0, before)
             torch.set_num_threads(threads)
         assert all(len(cores) == 1 for cores in found) and set().union(*found) == before
+
+
+def test_what_moves_is_what_changes_from_group_to_group() -> None:
+    clean = torch.zeros(1, 16, 5, 4, 4)
+    clean[:, :, 0] = 3.0  # an S has another scale than what follows: no motion
+    clean[:, :, 3, 1, 2] = 1.0  # there in one group only
+    moving = _moving(clean, "SGGGG")[0, 0]  # t h w
+    assert moving[:, 1, 2].tolist() == [0, 0, 1, 1, 1] and moving.sum() == 3
+    assert not _moving(clean[:, :, :1], "S").any()
