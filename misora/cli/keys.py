@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misora.cli import serving
@@ -27,6 +28,7 @@ def add_parser(verbs: Any) -> None:
     create = actions.add_parser("create", help="make a key and print it, the only time")
     create.add_argument("name", metavar="NAME", help="what it is for")
     create.add_argument("--plan", default="default", metavar="PLAN", help="the plan of its new account (default: default)")
+    create.add_argument("--plans", type=Path, metavar="FILE", help="know these plans too, before the server was started with them")
     create.add_argument("--group", default="", metavar="G", help="revoked together with the others of this group")
     create.add_argument("--scopes", default="generate", metavar="LIST", help="generate, publish, admin; commas between (default: generate)")
     create.add_argument("--account", metavar="ID", help="another key for this account, instead of a new account")
@@ -44,12 +46,16 @@ def add_parser(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Do one thing to the keys. Raises MisoraError."""
     settings = serving.settings_from(args)
-    from misora.server.accounts import keys
+    from misora.server.accounts import keys, plans
     from misora.server.serve import existing_store, open_store
 
-    store = open_store(settings) if args.action == "create" else existing_store(settings)
+    known = plans.load(settings.plans).names()
+    new = args.action == "create" and args.plan in known  # another plan can only be one of a server that is there already
+    store = open_store(settings) if new else existing_store(settings)
     try:
         if args.action == "create":
+            if not new:
+                _check_plan(args.plan, list(dict.fromkeys([*known, *plans.told(store)])))
             scopes = args.scopes.replace(",", " ")
             print(keys.create(store, args.name, plan=args.plan, cohort=args.group, scopes=scopes, account_id=args.account).secret)
         elif args.action == "list":
@@ -58,6 +64,11 @@ def run(args: argparse.Namespace) -> None:
             _end(store, args, settings)
     finally:
         store.close()
+
+
+def _check_plan(plan: str, known: list[str]) -> None:
+    if plan not in known:
+        raise UsageError(f"There is no plan {plan!r} here, only {', '.join(known)}; name one of a file to come with --plans FILE.")
 
 
 def _end(store: Any, args: argparse.Namespace, settings: Settings) -> None:

@@ -73,6 +73,7 @@ def serve(settings: Settings) -> None:
     known = plans.load(settings.plans)
     with in_use(settings.data), contextlib.closing(open_store(settings)) as store:
         first_key(store, settings.data)
+        plans.tell(store, known)
         services = Services(
             settings=settings,
             store=store,

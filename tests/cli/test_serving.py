@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from misora.cli.main import main
+from misora.server.accounts.plans import Plan, Plans, tell, told
 from misora.server.serve import first_key, open_store
 from misora.server.settings import Settings
 from tests.tree import ROOT
@@ -62,6 +64,28 @@ def test_a_key_made_before_the_first_start_does_not_cost_the_admin_key(tmp_path:
     store.close()
     assert main([*LISTED, "--data", str(tmp_path)]) == 0
     assert key.strip() not in (told := capsys.readouterr().out) and "laptop" in told and "admin" in told
+
+
+def test_a_plan_that_nobody_knows_is_refused_by_the_names_of_those_that_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, file = tmp_path / "data", tmp_path / "plans.toml"
+    file.write_text("[soon]\n")
+    create = lambda *more: main(["keys", "create", "me", "--data", str(data), *more])
+    assert create("--plan", "free") == 2 and not data.exists()
+    assert create() == 0 == create("--plan", "soon", "--plans", str(file))
+    for names, mistyped in ((["free", "paid"], "fre"), (["paid"], "free")):  # the server that started last
+        store = open_store(Settings(data=data))
+        for _ in range(2):
+            tell(store, Plans({name: Plan() for name in names}))
+        assert told(store) == ["default", *names]
+        store.close()
+        assert create("--plan", "paid") == 0 == create("--plan", "default")
+        capsys.readouterr()
+        assert create("--plan", mistyped) == 2
+        output = capsys.readouterr()
+        assert f"only default, {', '.join(names)};" in output.err and output.err.count("\n") == 1 and not output.out
+    assert main([*LISTED, "--json", "--data", str(data)]) == 0
+    assert [row["plan"] for row in json.loads(capsys.readouterr().out)].count("paid") == 2
+    assert create("--plan", "soon") == 2 == create("--plan", "soon", "--plans", str(tmp_path / "none.toml"))
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Plans: what an account may do, read from a small TOML file; they know nothing of who has which."""
+"""Plans: what an account may do, read from a small TOML file; they know nothing of who has which.
+
+The file is the server's. So that a key can be made elsewhere, a server writes the names of its plans into the audit log when it starts.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,15 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
+from sqlalchemy import select
+
 from misora.client.errors import UsageError
+from misora.server.accounts.keys import note
 from misora.server.queue.jobs import Allowance
+from misora.server.store.database import Store
+from misora.server.store.tables import audit
+
+TOLD = ("server.plans", "server")  # action and subject of the line of the audit log that names a server's plans
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +67,21 @@ def load(path: Path | None) -> Plans:
     except (OSError, ValueError) as error:
         raise UsageError(f"The plans in {path} cannot be read: {error}.") from None
     return Plans({name: _plan(name, table) for name, table in tables.items()})
+
+
+def tell(store: Store, plans: Plans) -> None:
+    """Write down which plans the server that starts now has, unless the last one had the same."""
+    if plans.names() != told(store):
+        with store.write() as db:
+            note(db, "system", *TOLD, {"plans": plans.names()})
+
+
+def told(store: Store) -> list[str]:
+    """The plans of the server that started last; none where no server ever did."""
+    last = select(audit.c.detail).where(audit.c.action == TOLD[0], audit.c.subject == TOLD[1]).order_by(audit.c.seq.desc()).limit(1)
+    with store.read() as db:
+        detail = db.execute(last).scalar()
+    return list(detail["plans"]) if detail else []
 
 
 def _plan(name: str, table: object) -> Plan:
