@@ -16,7 +16,7 @@ from misora.client.errors import MisoraError, PolicyError
 from misora.server.api.fields import PROMPT
 from misora.server.files import SPRITESHEET, THUMBNAIL, VIDEO, Files
 from misora.server.guard import BLOCKED
-from misora.server.queue.job import Job
+from misora.server.queue.job import Job, made_anew
 from misora.server.settings import Settings
 from misora.server.working import BlockedError, Progress
 from misora.trust.policy import Policy
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from misora.render.request import Request
     from misora.trust.provenance import Signer, Story
 
-BETWEEN = 2.0  # seconds that lead from one clip to another
 SHEET, COLUMNS, CELL = 25, 5, (96, 176)  # frames of a spritesheet, how many in a row, each one's height and width
 ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 SHARES = {"loading": (0, 2), "drawing": (2, 85), "saving": (85, 99)}  # of the time, as percent
@@ -177,8 +176,8 @@ def request_of(job: Job, files: Files) -> Request:
     asked = job.request
     given = {name: asked[name] for name in ("seed", "steps", "guidance", "speed") if name in asked}
     prompt, negative = (plain(text) for text in (job.prompt or "", asked.get("negative_prompt", "")))
-    seconds = {"extend": asked.get("new_seconds", 0), "connect": asked.get("gap", BETWEEN)}.get(job.verb, job.seconds)
-    request = Request(longest=PROMPT, prompt=prompt, negative=negative, seconds=float(seconds), size=job.size, **given)
+    seconds = made_anew(job.verb, job.seconds, asked)
+    request = Request(longest=PROMPT, prompt=prompt, negative=negative, seconds=seconds, size=job.size, **given)
     looked_at = [load_clip(files.path(each["file"])) for each in (*asked.get("characters", ()), asked.get("reference")) if each]
     request = dataclasses.replace(request, references=tuple(looked_at))
     clip = load_clip(files.path(asked["video"]["file"])) if "video" in asked else None

@@ -273,6 +273,34 @@ def test_a_plan_limits_what_runs_at_once_and_the_months_seconds(store: Store) ->
     jobs.add(store, order(), allowance=jobs.Allowance(concurrency=2, seconds_per_month=8))
 
 
+@pytest.mark.parametrize(
+    "verb, asked, paid",
+    [
+        ("extend", {"new_seconds": 4}, 4),
+        ("connect", {"gap": 3.0}, 3),
+        ("connect", {}, 2),
+        ("remix", {}, 12),
+        ("loop", {"loop": "short"}, 12),
+    ],
+)
+def test_the_ledger_counts_what_is_made_anew_and_gives_back_just_that(store: Store, verb: str, asked: dict[str, object], paid: int) -> None:
+    key = new_key(store)
+    order = lambda: jobs.Order(account_id=key.account_id, key_id=key.id, prompt="x", verb=verb, seconds=12, request=dict(asked))
+    within = jobs.Allowance(seconds_per_month=paid)
+    kept = jobs.add(store, order(), allowance=within)
+    with pytest.raises(jobs.RefusedOrderError):
+        jobs.add(store, order(), allowance=within)
+    assert lease.finish(store, claimed(store), "videos/x/1", {}) and used(store, key.account_id) == paid
+    assert jobs.delete(store, kept.id, key.account_id) and used(store, key.account_id) == paid  # it was made
+    deleted, failed = jobs.add(store, order()), jobs.add(store, order())
+    jobs.delete(store, deleted.id, key.account_id)
+    assert used(store, key.account_id) == 2 * paid
+    assert lease.fail(store, claimed(store), "wrong", "It went wrong.") and used(store, key.account_id) == paid
+    jobs.add(store, order())
+    keys.revoke(store, key_id=key.id)
+    assert used(store, key.account_id) == paid and failed.seconds == 12
+
+
 def test_pages_hold_every_job_once(store: Store) -> None:
     key, other = new_key(store), new_key(store, "other")
     names = [put(store, key).id for _ in range(7)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import openai
@@ -59,8 +60,10 @@ def test_verbs_begin_from_a_video(client: openai.OpenAI) -> None:
     remix = client.videos.remix(first.id, prompt="at night")
     assert remix.remixed_from_video_id == first.id and remix.seconds == "4"
     as_form = {"video": {"id": first.id}}
+    spent = lambda: json.loads(client.get("/misora/usage", cast_to=str))["seconds"]
+    before = spent()
     longer = client.videos.extend(prompt="it goes on", seconds="8", video=openai.omit, extra_body=as_form)
-    assert longer.seconds == "12" and longer.size == first.size
+    assert longer.seconds == "12" and longer.size == first.size and spent() - before == 8  # the four that were there cost nothing
     as_json = {"Content-Type": "application/json"}
     edited = client.videos.edit(prompt="in blue", video=openai.omit, extra_body=as_form, extra_headers=as_json)
     assert client.videos.poll(edited.id, poll_interval_ms=20).status == "completed"

@@ -1,4 +1,7 @@
-"""Seconds of video per month: reserved when a job is taken in, settled when it is done, refunded when it is not; it knows no plan."""
+"""Seconds of video per month: reserved when a job is taken in, settled when it is done, refunded when it is not; it knows no plan.
+
+What is counted is what is made anew: an extension reserves its new part, not what it goes on from.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,11 @@ def settle(db: Connection, account_id: str, video_id: str) -> None:
     _write(db, account_id, video_id, "settle", 0.0, month())
 
 
-def refund(db: Connection, account_id: str, video_id: str, seconds: float) -> None:
-    """The job failed or was cancelled: its seconds come back, in the month in which they were reserved."""
-    reserved = select(ledger.c.month).where(ledger.c.video_id == video_id, ledger.c.entry == "reserve")
-    _write(db, account_id, video_id, "refund", -seconds, db.execute(reserved).scalar() or month())
+def refund(db: Connection, account_id: str, video_id: str) -> None:
+    """The job failed or was cancelled: as many seconds come back as were reserved, in the month in which they were."""
+    reserved = select(ledger.c.seconds, ledger.c.month).where(ledger.c.video_id == video_id, ledger.c.entry == "reserve")
+    if (row := db.execute(reserved).first()) is not None:
+        _write(db, account_id, video_id, "refund", -row.seconds, row.month)
 
 
 def _write(db: Connection, account_id: str, video_id: str, entry: str, seconds: float, in_month: str) -> None:

@@ -20,10 +20,9 @@ from misora.server.api.videos import PROMPT_FIELD, TUNING, finished, looked_at, 
 from misora.server.files import VIDEO as VIDEO_FILE
 from misora.server.guard import BLOCKED
 from misora.server.queue import cast, publishing
-from misora.server.queue.job import Job, new_id
+from misora.server.queue.job import BETWEEN, Job, new_id
 
 EXTENSIONS, LONGEST = 6, 120  # of one video, and its seconds in all
-BETWEEN = 2  # seconds that lead from one video to another
 NEARLY = 0.4  # seconds by which the parts of a video may miss its length, which is known to the second where it was made here
 VIDEO = Field(
     name="video", kind="source", says="The video: an MP4, or the id of one of yours.", required=True, most=1, inside=(inputs.VIDEO_ID,)

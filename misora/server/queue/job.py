@@ -9,6 +9,7 @@ from typing import Any
 
 QUEUED, RUNNING, COMPLETED, FAILED = "queued", "in_progress", "completed", "failed"
 UNFINISHED = (QUEUED, RUNNING)
+BETWEEN = 2.0  # seconds that lead from one video to another unless it is said
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,17 @@ class Order:
     priority: int = 0
     deadline: float | None = None
     review: str = "none"
+
+    @property
+    def new_seconds(self) -> float:
+        """What is made anew, which is what the account pays for; the rest of a longer video is taken over as it is."""
+        return made_anew(self.verb, self.seconds, self.request)
+
+
+def made_anew(verb: str, seconds: int, asked: dict[str, Any]) -> float:
+    """How many of a video's seconds are invented or reworked: of an extension and a connection only what is added to what was given."""
+    added = {"extend": asked.get("new_seconds"), "connect": asked.get("gap", BETWEEN)}.get(verb)
+    return float(seconds if added is None else added)
 
 
 def new_id(kind: str) -> str:

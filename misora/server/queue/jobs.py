@@ -90,7 +90,7 @@ def _insert(db: Connection, order: Order, failed: tuple[str, str] | None) -> Job
         row |= {"status": FAILED, "completed_at": now, "error_code": failed[0], "error_message": failed[1]}
         hooks.tell(db, order.account_id, "video.failed", order.id)
     else:
-        ledger.reserve(db, order.account_id, order.id, order.seconds)
+        ledger.reserve(db, order.account_id, order.id, order.new_seconds)
     made = db.execute(NEW, row)
     return Job.of(made.mappings().one())
 
@@ -117,7 +117,7 @@ def _check_allowance(db: Connection, order: Order, allowance: Allowance) -> None
         running = db.execute(select(func.count()).select_from(videos).where(mine)).scalar_one()
         if running >= allowance.concurrency:
             raise RefusedOrderError(f"Too many running tasks: your plan allows {allowance.concurrency} at once; wait for one to finish.")
-    if allowance.seconds_per_month and ledger.used(db, order.account_id) + order.seconds > allowance.seconds_per_month:
+    if allowance.seconds_per_month and ledger.used(db, order.account_id) + order.new_seconds > allowance.seconds_per_month:
         raise RefusedOrderError(f"Your plan's {allowance.seconds_per_month} seconds of video for this month are used up.")
 
 
@@ -170,7 +170,7 @@ def delete(store: Store, video_id: str, account_id: str, *, pictures: bool = Fal
         }
         if not job.finished:
             changes |= {"status": FAILED, "error_code": "cancelled", "fence": job.fence + 1, "lease_until": None}
-            ledger.refund(db, job.account_id, job.id, job.seconds)
+            ledger.refund(db, job.account_id, job.id)
         db.execute(update(videos).where(videos.c.id == video_id).values(**changes))
     return job
 
@@ -189,9 +189,9 @@ def counts(store: Store) -> dict[str, int]:
 def stop_all_of(db: Connection, key_ids: list[str], code: str, message: str) -> list[str]:
     """Fail every unfinished job of these keys, within the caller's transaction; their names. Whoever renders them finds the fence moved."""
     theirs = videos.c.key_id.in_(key_ids) & videos.c.status.in_(UNFINISHED)
-    rows = db.execute(select(videos.c.id, videos.c.account_id, videos.c.seconds).where(theirs)).all()
-    for video_id, account_id, seconds in rows:
-        ledger.refund(db, account_id, video_id, seconds)
+    rows = db.execute(select(videos.c.id, videos.c.account_id).where(theirs)).all()
+    for video_id, account_id in rows:
+        ledger.refund(db, account_id, video_id)
         hooks.tell(db, account_id, "video.failed", video_id)
     end = {"status": FAILED, "error_code": code, "error_message": message, "completed_at": int(time.time()), "lease_until": None}
     db.execute(update(videos).where(theirs).values(**end, fence=videos.c.fence + 1))

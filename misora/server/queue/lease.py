@@ -157,7 +157,7 @@ def end(db: Connection, job: Job, status: str, **values: Any) -> None:
     if status == COMPLETED:
         ledger.settle(db, job.account_id, job.id)
     else:
-        ledger.refund(db, job.account_id, job.id, job.seconds)
+        ledger.refund(db, job.account_id, job.id)
 
 
 def _changed(result: CursorResult[Any]) -> bool:
