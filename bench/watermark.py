@@ -104,12 +104,13 @@ def identify(clips: Iterator[Tensor], first: int) -> None:
         cost = 1000 * (time.process_time() - start) / len(clip)
         errors = [float((one.float() - other.float()).square().mean()) for one, other in zip(mark, clip, strict=True)]
         decibels.append(10 * math.log10(255**2 * len(errors) / sum(errors)))
-        mark = compressed(mark, DELIVERED)
+        mark, missed = compressed(mark, DELIVERED), ""
         for name, change in CHANGES.items():
             seen = detect(compressed(change(mark)), KEY, thorough=False)
             counts = found[name]
             counts[0], counts[1], counts[2] = counts[0] + 1, counts[1] + seen.certain, counts[2] + (seen.payload == payload)
-        print(f"clip {number}: {decibels[-1]:.1f} dB, {cost:.2f} ms a frame", flush=True)
+            missed += "" if seen.payload == payload else f", not read after {name}" if seen.certain else f", lost after {name}"
+        print(f"clip {number}: {decibels[-1]:.1f} dB, {cost:.2f} ms a frame{missed}", flush=True)  # a run that is cut short tells so far
     for name, (total, certain, read) in found.items():
         print(f"{name:<16}{certain:>6} found{read:>6} read, of {total}")
     print(f"least {min(decibels):.2f} dB, mean {sum(decibels) / len(decibels):.2f} dB")
