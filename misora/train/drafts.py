@@ -98,16 +98,18 @@ class Drafts:
         size, start = common.choice(recipe.crops), 0 if common.random() < 0.25 else common.randrange(1, len(KINDS) - WINDOW + 1)
         kinds = KINDS[start : start + WINDOW]
         first, frames = max(0, 1 + GROUP * (start - 1)), sum(1 if kind == "S" else GROUP for kind in kinds)
+        drafted = [own.random() < recipe.drafted for _ in range(recipe.batch)]
         pixels, latents = [], []
-        for _ in range(recipe.batch):
+        for guessed in drafted:
             row = self.rows[own.randrange(min(APART, len(self.rows) - 1), len(self.rows))]
             clip = row["pixels"][first : first + frames]
             (top, left), view = liveliest(own, clip, size, recipe.chosen, grid=SPACE)
             where = tuple(slice(begin // SPACE, (begin + side) // SPACE) for begin, side in zip((top, left), size, strict=True))
             pixels.append(view)
-            latents.append(row["draft" if own.random() < recipe.drafted else "clean"][:, start : start + WINDOW, *where])
+            latents.append(row["draft" if guessed else "clean"][:, start : start + WINDOW, *where])
         given = torch.from_numpy(np.stack(latents)).float()  # b c t h w
-        return Lesson(pixels=torch.from_numpy(np.stack(pixels)), kinds=kinds, latents=given, ahead=0 if kinds[0] == "S" else GROUP)
+        ahead = 0 if kinds[0] == "S" else GROUP
+        return Lesson(pixels=torch.from_numpy(np.stack(pixels)), kinds=kinds, latents=given, drafted=torch.tensor(drafted), ahead=ahead)
 
     def shown(self) -> npt.NDArray[np.uint8]:
         """Two clips that are never learned from."""
