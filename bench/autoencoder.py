@@ -1,7 +1,11 @@
-"""The autoencoder in figures: fidelity of the embedded one on held-out clips, and times beside the machine's own matrix product."""
+"""The autoencoder in figures: fidelity on held-out clips, and times beside the machine's own matrix product.
+
+python -m bench.autoencoder [MODEL]
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,7 +14,7 @@ import torch
 
 from misora.model.autoencoder import Autoencoder, AutoencoderConfig, pixel_frames
 from misora.model.weights import load_weights
-from misora.train.autoencoder import AutoencoderLearner, AutoencoderRecipe, signal_to_noise
+from misora.train.autoencoder import AutoencoderLearner, AutoencoderRecipe, Crops, signal_to_noise
 from misora.world.make import make_clip
 from misora.world.scenes import CORE
 
@@ -26,9 +30,9 @@ def seconds(work: Callable[[], object], *, repeats: int = 5) -> float:
     return min(times)
 
 
-def fidelity(clips: int = 16) -> None:
-    """Print the embedded autoencoder's PSNR on scenes that training never draws, as means over the clips."""
-    weights, kinds = load_weights(), "S" + "G" * 12
+def fidelity(model: str, clips: int = 16) -> None:
+    """Print a model's PSNR on scenes that training never draws, as means over the clips."""
+    weights, kinds = load_weights(model), "S" + "G" * 12
     found = []
     for seed in range(clips):
         frames = torch.from_numpy(make_clip(seed, CORE, held_out=True).frames)[None].float() / 127.5 - 1  # 1 t h w 3
@@ -41,7 +45,7 @@ def fidelity(clips: int = 16) -> None:
 
 
 def main() -> None:
-    fidelity()
+    fidelity(sys.argv[1] if len(sys.argv) > 1 else "embedded")
     matrix = torch.randn(2048, 2048, dtype=torch.bfloat16)
     print(f"bf16 matrix product: {2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e12:.2f} TFLOP/s on {torch.get_num_threads()} threads")
     network, kinds = Autoencoder(AutoencoderConfig()), "S" + "G" * 12
@@ -54,7 +58,7 @@ def main() -> None:
         print(f"the same, streamed: {1e3 * seconds(lambda: list(network.decode_stream(latents, kinds))):.0f} ms")
     pixels = np.random.default_rng(0).integers(0, 255, (4, 17, 96, 176, 3), dtype=np.uint8)
     recipe = AutoencoderRecipe(kinds=("SGG",), crops=((64, 64),))
-    learner = AutoencoderLearner(recipe, [pixels])
+    learner = AutoencoderLearner(recipe, Crops([pixels], recipe))
     taken = seconds(lambda: learner.step(0))
     print(f"train: {recipe.batch / taken:.1f} crops of 9 x 64 x 64 a second")
 
