@@ -217,7 +217,7 @@ class AutoencoderLearner:
     @torch.no_grad()
     def look(self) -> Look:
         """Two of the first clips, at most 17 frames of each, beside what comes back of them."""
-        clips = np.asarray(self.lessons.shown()[:, :17])
+        clips = np.array(self.lessons.shown()[:, :17])  # maybe of a file that may not be written to
         frames = torch.from_numpy(clips).float() / 127.5 - 1  # b t h w 3
         kinds = "S" + "G" * ((frames.shape[1] - 1) // GROUP)
         frames = frames[:, : pixel_frames(kinds)]
