@@ -69,6 +69,8 @@ def test_cards_rule_their_seconds_and_a_gap_belongs_to_both(teller: Guest) -> No
 def test_a_card_may_begin_with_a_cut(teller: Guest) -> None:
     job, cut = boarded(teller, (DAY, NIGHT), lambda page: page.locator(".card").nth(1).locator("input[type=checkbox]").check())
     assert job.request["storyboard"][1]["cut"]
+    _, plain = boarded(teller)
+    assert apart(plain[:40], cut[:40]) < SAME < apart(plain[60:], cut[60:])
     moved = steps(cut)[:-1]
     assert abs(int(moved.argmax()) - (2 * RATE - 1)) <= 4 and moved.max() > 5 * moved.median()  # at the next latent frame
 
