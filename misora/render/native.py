@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ LAG = 0.2  # of its steps: how much later each latent frame begins than the one 
 ETA = 1.0  # of the noise that each step leaves is drawn anew: what an early step drew wrongly a later one can mend (measured: LOG.md)
 OPENING = 2.0  # times the steps for a shot's first frame: cheap, and what is missing in it never comes (measured: LOG.md)
 GUIDED = (0.75, 1.0)  # noise levels with guidance: below them it pulls apart what the levels above have settled (measured: LOG.md)
+CALM = 1 / 127.5  # pixels may be so far from what is decoded if they can stay as they are: one grey level of 255 (measured: LOG.md)
 RING = 2  # times the steps for a ring, whose frames all begin at once: as many in all as for a clip of its length
 Progress = Callable[[str, int, int], None]  # stage, done, in all; it may raise to cancel
 
@@ -37,8 +38,11 @@ class Native:
         self.kinds = work.run_in * canvas.ring + shown
         self.kinds += self.kinds[len(work.run_in)] if work.run_in else ""  # as decoded: a ring's first frame comes once more
 
-    @torch.inference_mode()
     def __iter__(self) -> Iterator[Tensor]:
+        return calmed(self._decoded())
+
+    @torch.inference_mode()
+    def _decoded(self) -> Iterator[Tensor]:
         self.latents.clear()
         with completed():
             for pixels in self.weights.autoencoder.decode_stream(self._latents(), self.kinds):
@@ -76,6 +80,17 @@ class Native:
     def kept(self) -> tuple[Tensor, str, str]:
         """The latents of the clip that were drawn last, [1, c, t, h, w], their kinds, and the name of the autoencoder that reads them."""
         return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], self.weights.autoencoder.code()
+
+
+def calmed(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Frames whose pixels stay as they were last shown for as long as that is within ``CALM`` of what they should be.
+
+    Decoded pixels flicker by a part of a grey level where nothing moves, which adds a quarter to the motion energy of a clip.
+    """
+    shown: Tensor | None = None  # 3 h w
+    for frame in frames:
+        shown = frame if shown is None else shown.clamp(frame - CALM, frame + CALM)
+        yield shown
 
 
 @contextlib.contextmanager
