@@ -45,6 +45,8 @@ class PretrainRecipe:
     repeat each other, so that the layout of a longer clip shows through more noise); 0 when layout is known and outlines are to be learned.
     ``things``: how much more than 1 the error of tokens in and next to things weighs when they are clean; less the noisier they are.
     ``moving``: the same of latents that change from one group to the next: a twentieth of a clip, a third of what is wrong in it.
+    ``worn``: the past of a window out of the middle of a clip has up to so much more or less contrast, and noise of up to that level, as
+    a long video's own past comes to have; what follows is to be as it should be, or each window adds to what the one before it did.
     """
 
     config: TransformerConfig
@@ -62,6 +64,7 @@ class PretrainRecipe:
     truth: float = 0.25
     things: float = 3.0
     moving: float = 5.0
+    worn: float = 0.1
     compiled: bool = True
 
 
@@ -142,7 +145,11 @@ class Pretrainer:
             text = self.text.encode(batch.captions).to(dtype)  # b l d
             text = text if batch.cards is None else text[batch.cards.to(self.device)]  # b l d or b t l d
         everywhere = level if level.ndim == 2 else level.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)  # b t or b t h w
-        made, tapped = network.forward_tapped(path.mix(clean, noise, everywhere), level, text, kinds, times, roles)
+        mixed = path.mix(clean, noise, everywhere)  # b c t h w
+        if batch.kinds[0] == "G" and t > 1:
+            given = path.over_channels(everywhere) == 0  # b 1 t 1 1 or b 1 t h w
+            mixed = torch.where(given, _worn(clean, noise, self.recipe.worn, generator, batch), mixed)
+        made, tapped = network.forward_tapped(mixed, level, text, kinds, times, roles)
         truth = head(tapped.flatten(1, 2), batch.labels.to(self.device))
         spread = path.over_channels(everywhere)  # b 1 t 1 1 or b 1 t h w
         weight = (spread > 0) / (spread.square() + 0.2)  # between the error of x (flat) and of velocity (level^-2)
@@ -217,6 +224,12 @@ class Pretrainer:
     def look(self) -> Look:
         """Whatever the caller wants to see of the averaged network at a checkpoint."""
         return self.look_at(self.average)
+
+
+def _worn(clean: Tensor, noise: Tensor, most: float, generator: torch.Generator, batch: Batch) -> Tensor:
+    """Latents [b, c, t, h, w] with up to ``most`` of more or less contrast and of noise, each clip its own."""
+    gain, rough = most * (2 * torch.rand(2, batch.whole, 1, 1, 1, 1, generator=generator)[:, batch.part].to(clean) - 1)  # b 1 1 1 1 each
+    return clean + gain * (clean - clean.mean((3, 4), keepdim=True)) + rough * noise
 
 
 def _moving(clean: Tensor, kinds: str) -> Tensor:

@@ -16,7 +16,7 @@ from misora.data.shards import Record, write_shard
 from misora.model.text import TextConfig, TextEncoder
 from misora.train import runs
 from misora.train.loop import Budget, train
-from misora.train.pretrain import Pretrainer, _moving, flops
+from misora.train.pretrain import Pretrainer, _moving, _worn, flops
 from misora.train.recipes import CLIPS, RECIPES, STILLS, tiny
 from misora.words.graph import COLOURS, Act, Card, SceneGraph, Thing
 
@@ -148,3 +148,28 @@ def test_what_moves_is_what_changes_from_group_to_group() -> None:
     moving = _moving(clean, "SGGGG")[0, 0]  # t h w
     assert moving[:, 1, 2].tolist() == [0, 0, 1, 1, 1] and moving.sum() == 3
     assert not _moving(clean[:, :, :1], "S").any()
+
+
+def test_a_worn_past_keeps_its_colours_and_is_off_by_little() -> None:
+    clean, noise = torch.randn(2, 4, 16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    batch = Batch(latents=clean, captions=[""] * 4, labels=torch.zeros(4, 2, 3, 4, 4), kinds="GGG", cards=None, whole=4, part=slice(None))
+
+    def worn(most: float) -> torch.Tensor:
+        return _worn(clean, noise, most, torch.Generator().manual_seed(1), batch)
+
+    assert torch.equal(worn(0.0), clean)
+    still, clear = worn(0.1).mean((3, 4)), worn(0.1) - clean
+    assert (still - clean.mean((3, 4))).abs().max() <= 0.1 * noise.mean((3, 4)).abs().max() + 1e-5
+    assert 0 < clear.std() < 0.15 and clear.flatten(1).std(1).unique().numel() == 4  # each clip its own
+
+
+def test_only_the_past_of_a_window_is_worn(shards: Path) -> None:
+    one, seen = learner(shards), list[torch.Tensor]()
+    forward = one.network.forward_tapped
+    one.network.forward_tapped = lambda x, *rest: (seen.append(x), forward(x, *rest))[1]  # type: ignore[method-assign]
+    whole = next(batch for number in range(20) if len((batch := one.loader.batch(number)).kinds) == 3)
+    for kinds in ("SGG", "GGG"):
+        for number in range(20):
+            one.losses(one.network, one.truth, dataclasses.replace(whole, kinds=kinds), torch.Generator().manual_seed(number))
+    unlike = [bool((x == whole.latents).flatten(3).all(3).any()) for x in seen]
+    assert any(unlike[:20]) and not any(unlike[20:])
