@@ -10,7 +10,11 @@ from typing import Any
 from misora.client.errors import MissingExtraError, UsageError
 
 COOL = 400  # steps over which rates fall where that is not said
-RECIPES = {"autoencoder": "tiny, night, gpu, decoder, finish", "painter": "tiny, night", "transformer": "tiny, frames, short, night, gpu"}
+RECIPES = {
+    "autoencoder": "tiny, night, gpu, decoder, finish",
+    "painter": "tiny, night, sharpen",
+    "transformer": "tiny, frames, short, night, gpu",
+}
 STATE = dict.fromkeys(RECIPES, ", and its state, from which it goes on")  # the text encoder is done in minutes
 
 

@@ -33,7 +33,7 @@ from misora.train.card import device_of
 from misora.train.drafts import Drafts, drafts
 from misora.train.log import Look
 from misora.train.loop import Budget, leads, train
-from misora.train.painter import PainterRecipe, train_painter
+from misora.train.painter import PainterRecipe, sharpen, train_painter
 from misora.train.painter import tiny as tiny_painter
 from misora.train.painter_samples import painter_samples
 from misora.train.pretrain import Pretrainer, PretrainRecipe
@@ -77,7 +77,7 @@ AUTOENCODER_RECIPES: dict[str, tuple[Callable[[], AutoencoderRecipe], Footage]] 
     "decoder": (decoder, Footage(clips=2000, frames=17)),
     "finish": (finish, Footage(clips=1000, frames=49)),
 }
-PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter, "night": PainterRecipe}
+PAINTER_RECIPES: dict[str, Callable[[], PainterRecipe]] = {"tiny": tiny_painter, "night": PainterRecipe, "sharpen": sharpen}
 
 
 def autoencoder(folder: Path, wish: Wish) -> str:
@@ -145,11 +145,15 @@ def painter(folder: Path, wish: Wish) -> str:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the painter; take one of {', '.join(PAINTER_RECIPES)}.")
     recipe = PAINTER_RECIPES[wish.recipe]()
     recipe = recipe if wish.steps is None else dataclasses.replace(recipe, steps=wish.steps)
+    model = weights.folder_of(wish.model, ("autoencoder",))
+    begin = weights.load_painter(model) if recipe.goes_on else None
+    if recipe.goes_on and begin is None:
+        raise UsageError(f"{wish.model} has no painter that could go on; take --recipe night.")
     folder.mkdir(parents=True, exist_ok=True)
-    autoencoder, hash = weights.load_autoencoder(weights.folder_of(wish.model, ("autoencoder",)))
+    autoencoder, hash = weights.load_autoencoder(model)
     servings = list(enumerate(footage for footage, _, _ in recipe.servings))
     arrays = [painter_samples(folder / f"x{one.scale:g}-{hash[:8]}.npy", one, autoencoder, seed=10_000 * n) for n, one in servings]
-    network = train_painter(recipe, arrays, folder, minutes=wish.minutes)
+    network = train_painter(recipe, arrays, folder, minutes=wish.minutes, begin=begin)
     path = folder / "painter.safetensors"
     half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
     checkpoint.save(path, half, dataclasses.asdict(recipe.config))

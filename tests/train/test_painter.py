@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from misora.client.errors import UsageError
+from misora.model import weights
 from misora.model.autoencoder import Autoencoder
 from misora.model.painter import Painter, fetch
+from misora.train import runs
 from misora.train.autoencoder import tiny as tiny_autoencoder
 from misora.train.painter import Dice, PainterLearner, backwards, mirrored, tiny, to_batch, train_painter
 from misora.train.painter_samples import Footage, painter_samples
@@ -109,3 +113,18 @@ def test_it_learns(arrays: Arrays) -> None:
 def test_a_whole_run_leaves_its_state(arrays: Arrays, tmp_path: Path) -> None:
     assert isinstance(train_painter(dataclasses.replace(tiny(), steps=1), arrays, tmp_path), Painter)
     assert (tmp_path / "state.pt").exists()
+
+
+def test_a_trained_painter_goes_on(arrays: Arrays, tmp_path: Path) -> None:
+    first = train_painter(dataclasses.replace(tiny(), steps=2), arrays, tmp_path / "a")
+    kept = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    still = dataclasses.replace(tiny(), steps=1, matrix_lr=0.0, vector_lr=0.0)
+    on = train_painter(still, arrays, tmp_path / "b", begin=first)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in on.state_dict().items())
+
+
+def test_what_is_not_there_cannot_go_on(tmp_path: Path) -> None:
+    shutil.copy(weights.folder_of("embedded") / "autoencoder.safetensors", tmp_path)
+    with pytest.raises(UsageError, match="no painter"):
+        runs.painter(tmp_path / "run", runs.Wish(recipe="sharpen", model=str(tmp_path)))
+    assert not (tmp_path / "run").exists()
