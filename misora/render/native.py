@@ -14,6 +14,7 @@ from misora.client.errors import GenerationError
 from misora.flow.generate import Peek, Sampling
 from misora.flow.speed import OURS, at_speed
 from misora.flow.stream import stream
+from misora.model.autoencoder import GROUP, pixel_frames
 from misora.model.weights import Weights
 from misora.render.compose import Work
 from misora.render.request import Request
@@ -39,7 +40,10 @@ class Native:
         self.kinds += self.kinds[len(work.run_in)] if work.run_in else ""  # as decoded: a ring's first frame comes once more
 
     def __iter__(self) -> Iterator[Tensor]:
-        return calmed(self._decoded())
+        if not self.work.canvas.ring:
+            return calmed(self._decoded())
+        run_in = self.work.run_in
+        return calmed_round(list(self._decoded()), pixel_frames(run_in), GROUP * bool(run_in))
 
     @torch.inference_mode()
     def _decoded(self) -> Iterator[Tensor]:
@@ -82,15 +86,25 @@ class Native:
         return torch.stack(self.latents, 2), self.kinds[: len(self.latents)], self.weights.autoencoder.code()
 
 
-def calmed(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+def calmed(frames: Iterable[Tensor], shown: Tensor | None = None) -> Iterator[Tensor]:
     """Frames whose pixels stay as they were last shown for as long as that is within ``CALM`` of what they should be.
 
     Decoded pixels flicker by a part of a grey level where nothing moves, which adds a quarter to the motion energy of a clip.
+    ``shown``: the frame [3, h, w] before the first one.
     """
-    shown: Tensor | None = None  # 3 h w
     for frame in frames:
         shown = frame if shown is None else shown.clamp(frame - CALM, frame + CALM)
         yield shown
+
+
+def calmed_round(frames: list[Tensor], before: int = 0, after: int = 0) -> Iterator[Tensor]:
+    """The same for frames that are shown round and round, as they are from the second time on.
+
+    ``before`` and ``after``: how many of them stand there twice, ahead of the ring's first frame and behind its last one.
+    """
+    once = list(calmed(frames))
+    yield from once[:before]
+    yield from calmed(frames[before:], once[len(once) - after - 1])
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import torch
 
-from misora.render.native import CALM, calmed
+from misora.render.native import CALM, calmed, calmed_round
 
 LEVEL = 2 / 255
 
@@ -27,3 +27,12 @@ def test_a_fade_and_a_cut_are_followed() -> None:
     assert abs(float(list(calmed(fade))[-1].max()) - float(fade[-1].max())) <= CALM + 1e-6
     cut = [torch.zeros(3, 1, 1), torch.ones(3, 1, 1)]
     assert float(list(calmed(cut))[-1].min()) >= 1 - CALM - 1e-6
+
+
+def test_a_ring_is_calm_where_it_closes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ring = list(torch.rand(12, 3, 8, 8, generator=generator) * 3 * LEVEL)
+    shown = list(calmed_round([*ring[-3:], *ring, *ring[:4]], 3, 4))
+    assert len(shown) == 19
+    for one, again in zip(shown[3:7], shown[15:], strict=True):
+        assert torch.equal(one, again)  # it goes on as it began
