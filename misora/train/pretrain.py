@@ -228,7 +228,8 @@ class Pretrainer:
 
 def _worn(clean: Tensor, noise: Tensor, most: float, generator: torch.Generator, batch: Batch) -> Tensor:
     """Latents [b, c, t, h, w] with up to ``most`` of more or less contrast and of noise, each clip its own."""
-    gain, rough = most * (2 * torch.rand(2, batch.whole, 1, 1, 1, 1, generator=generator)[:, batch.part].to(clean) - 1)  # b 1 1 1 1 each
+    amount = 2 * torch.rand(2, batch.whole, 1, 1, 1, 1, generator=generator) - 1  # 2 b 1 1 1 1
+    gain, rough = (most * amount[:, batch.part]).to(clean).unbind()  # b 1 1 1 1 each
     return clean + gain * (clean - clean.mean((3, 4), keepdim=True)) + rough * noise
 
 
