@@ -25,6 +25,8 @@ PHRASES = (
     (r"\(chance (\d+)\)", r"(偶然なら \1)"),
     (r"\(common scenes\)", "(ふだんの場面)"),
     (r"\(all\)", "(すべて)"),
+    (r"\(bicubic, blended (\S+)\)", r"(バイキュービックと混合 \1)"),
+    (r"bicubic \+ (\d+) dB", r"バイキュービック + \1 dB"),
     (r"samples/s", "サンプル/秒"),
     (r"a matrix product beside it", "同時に測った行列積"),
     (r"(\d+) and (\d+) %", r"\1 と \2 %"),
