@@ -23,6 +23,7 @@ STRENGTHS = {"subtle": 0.6, "mild": 0.8, "strong": 0.9}  # same things; other th
 OVERLAPS = {"short": 0.5, "normal": 1.0, "full": 0.0}  # seconds of a clip's end that are made anew; full: all but its first moment
 LOOP = "a seamless loop"  # the prompt of a clip that is looped without one and does not say what it shows
 FULL = 0.8  # strength of a full overlap
+LEADS = 1.0  # seconds before its end from which a full overlap has nothing of the clip
 
 
 def animate(request: Request, image: Footage | None, last: Footage | None = None) -> Request:
@@ -57,7 +58,10 @@ def loop(request: Request, clip: Footage | None = None, overlap: str = "normal")
         raise UsageError(f"{clip.name} is a picture; animate it first, or give a clip to loop.")
     start = (1 + (clip.native_frames() - 1) % 4) * IMAGE  # whole groups of frames are left
     if overlap == "full" and start < clip.seconds:
-        return dataclasses.replace(request, parts=(Part(clip=clip, strength=FULL, span=(start, clip.seconds)),), loop=True)
+        stop = max(clip.seconds - LEADS, start)  # what leads back is forgotten: half remembered, it shows both where things are and were
+        head, *rest = _recut(clip, stop, clip.seconds) if stop > start else (Part(clip=clip),)
+        span = (start, stop if rest else clip.seconds)
+        return dataclasses.replace(request, parts=(dataclasses.replace(head, strength=FULL, span=span), *rest), loop=True)
     anew = OVERLAPS[overlap] if 0 < OVERLAPS[overlap] < clip.seconds - IMAGE else clip.seconds - IMAGE
     return dataclasses.replace(request, parts=_recut(clip, clip.seconds - anew, clip.seconds), loop=True)
 
