@@ -181,14 +181,6 @@ def test_a_loop_lasts_as_long_as_was_asked_and_closes(engine: Misora, seconds: f
         assert torch.allclose(next_one, first, atol=1e-3), "what would come next is its beginning"
 
 
-def test_what_a_full_loop_ends_on_was_never_in_the_clip(engine: Misora) -> None:
-    parts = engine.loop("a ball", footage(60), overlap="full", **WISHES).request.parts
-    assert [part.clip is None for part in parts] == [False, True] and parts[1].seconds == 1
-    assert parts[0].strength > 0 and parts[0].clip and parts[0].span and parts[0].span[1] == parts[0].clip.seconds == 1.5
-    (short,) = engine.loop("a ball", footage(24), overlap="full", **WISHES).request.parts
-    assert short.clip and short.span and short.span[1] == short.clip.seconds
-
-
 def test_a_loop_ties_its_ends_and_a_clips_loop_keeps_its_beginning(engine: Misora) -> None:
     video = engine.loop("a ball", seconds=1.0, size="112x64", **WISHES)
     work = compose(video.request, engine.weights)
@@ -197,7 +189,6 @@ def test_a_loop_ties_its_ends_and_a_clips_loop_keeps_its_beginning(engine: Misor
     made = frames_of(engine.loop("a ball", clip, overlap="short", **WISHES))
     assert len(made) == 48 and torch.equal(made[:36], clip.frames[:36]) and not torch.equal(made[36:], clip.frames[36:])
     full = frames_of(engine.loop("a ball", clip, overlap="full", **WISHES))
-    assert len(full) == len(clip.frames)
     assert torch.equal(full[:2], clip.frames[:2]) and not torch.equal(full[8:], clip.frames[8:])
 
 
