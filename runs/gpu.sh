@@ -4,8 +4,8 @@
 #
 #   bash runs/gpu.sh COMMAND MODEL [OUT]
 #
-# COMMAND makes data (held-out to measure on, and for the recipe stills, clips, lively, ends, cuts, pairs, returns, joins, stories), or
-# is train, or bring. MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on
+# COMMAND makes data (held-out to measure on, and for the recipe stills, clips, lively, ends, cuts, pairs, returns, joins, stories, upright),
+# or is train, or bring. MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on
 # from. What is made lies in data/ and runs/gpu of the folder that it is called from. `bring` leaves all that has to leave the machine in
 # OUT; on the other side `misora train join OUT` makes one file of it.
 set -euo pipefail
@@ -27,6 +27,11 @@ cuts)
     minutes=4
     latents data/cuts --mix full --kinds SGGGGGSGGGGGG --cut
     latents data/cuts --kinds SGGGSGGGGGGGG --cut
+    ;;
+upright)
+    minutes=4
+    latents data/upright --size 96x176
+    latents data/upright --mix lively --size 96x176 --seed 9000000
     ;;
 joins)
     minutes=4

@@ -20,6 +20,7 @@ CUTS = "cuts"  # two shots of one cast, each with its own text
 PAIRS = "pairs"  # the same in two pictures: what a reference shows is copied long before it moves
 RETURNS = "returns"  # clips that come back to their beginning, which follows as an S and whole groups: loops of a clip
 JOINS = "joins"  # one take with a second S and whole groups behind it: what leads to a given clip, and from one to another
+UPRIGHT = "upright"  # the same scenes as upright pictures and clips: 6:11
 STORIES = "stories"  # one take of two or three events, each with its own text
 CARD = 6  # times as many samples in a step on a large card as on two cores: 60 whole clips
 HELD_OUT = Serving(folder="held-out", frames=13, batch=8, share=1.0)  # clips of scenes that training never draws
@@ -46,8 +47,8 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: mostly whole clips, whose frames the sampler starts one after the other, and single frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.08),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.06),  # how things that will move begin
+        Serving(folder=STILLS, frames=1, batch=128, share=0.06),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.05),  # how things that will move begin
         Serving(folder=LIVELY, frames=1, batch=128, share=0.09),
         Serving(folder=CLIPS, frames=1, batch=128, share=0.03, anywhere=True),  # four frames at once out of the middle
         Serving(folder=LIVELY, frames=1, batch=128, share=0.03, anywhere=True),
@@ -55,14 +56,16 @@ def night() -> PretrainRecipe:
         Serving(folder=CLIPS, frames=11, batch=12, share=0.03, anywhere=True),  # as long as what sampling sees of a long video
         Serving(folder=LIVELY, frames=11, batch=12, share=0.03, anywhere=True),
         Serving(folder=CLIPS, frames=13, batch=10, share=0.06),
-        Serving(folder=LIVELY, frames=13, batch=10, share=0.19),
+        Serving(folder=LIVELY, frames=13, batch=10, share=0.16),
         Serving(folder=JOINS, frames=13, batch=10, share=0.09),
         Serving(folder=ENDS, frames=12, batch=10, share=0.03),
-        Serving(folder=CUTS, frames=13, batch=10, share=0.06),
-        Serving(folder=PAIRS, frames=2, batch=64, share=0.03),
+        Serving(folder=CUTS, frames=13, batch=10, share=0.05),
+        Serving(folder=PAIRS, frames=2, batch=64, share=0.04),
         Serving(folder=RETURNS, frames=13, batch=10, share=0.04),
         Serving(folder=RETURNS, frames=10, batch=13, share=0.02, anywhere=True),
-        Serving(folder=STORIES, frames=13, batch=10, share=0.09),
+        Serving(folder=UPRIGHT, frames=1, batch=128, share=0.05),
+        Serving(folder=UPRIGHT, frames=13, batch=10, share=0.02),
+        Serving(folder=STORIES, frames=13, batch=10, share=0.08),
     )
     return PretrainRecipe(config=SIZES["small"], servings=servings, shares=(0.25, 0.2, 0.4), shifted=0.0)
 
