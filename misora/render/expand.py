@@ -76,7 +76,8 @@ def _by_model(prompt: str, name: str) -> str:
     except ImportError:
         raise MissingExtraError("A local model needs one more package; run `pip install transformers`.") from None
     try:
-        chat = library.pipeline("text-generation", model=name, local_files_only=True)
+        words, model = (kind.from_pretrained(name, local_files_only=True) for kind in (library.AutoTokenizer, library.AutoModelForCausalLM))
+        chat = library.pipeline("text-generation", model=model, tokenizer=words)  # told that files are local it would tell the model too
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
         return str(chat(messages, max_new_tokens=200, do_sample=False)[0]["generated_text"][-1]["content"])
     except (OSError, ValueError, KeyError, IndexError, TypeError):
