@@ -1,7 +1,8 @@
 """The fills: each verb's way to fill a canvas, and the noise levels of its frames; it knows nothing of networks or of files.
 
 A fill takes canvases and gives a canvas, so that any two compose: ``loop(storyboard([animate(...), text(...)]))``. The parts of a clip
-are ``given`` latents and ``text`` to be invented; most verbs only ``join`` them. Training (``draw.py``) draws from the same levels.
+are ``given`` latents and ``text`` to be invented; most verbs only ``join`` them. Serving (``render/compose.py``) joins them too, part by
+part, and training (``draw.py``) draws from the same levels: tests hold both to what each verb's function here gives.
 """
 
 from __future__ import annotations
@@ -110,11 +111,11 @@ def run_in(kinds: str) -> str:
     return "S" + kinds[-LEANS:]
 
 
-def loop_clip(clip: Canvas, frames: int, strength: float = 1.0) -> Canvas:
-    """A given clip whose last ``frames`` latent frames are reworked so that it flows into its beginning."""
+def loop_clip(clip: Canvas, frames: int, strength: float = 1.0, again: Canvas | None = None) -> Canvas:
+    """A given clip whose last ``frames`` latent frames are reworked so that it flows into its beginning: its first frame, or ``again``."""
     keep = len(clip.kinds) - frames
     head, tail = taken(clip, range(keep)), taken(clip, range(keep, len(clip.kinds)))
-    return loop(join(head, remix(tail, strength)))
+    return loop(join(head, remix(tail, strength)), again)
 
 
 def remix(clip: Canvas, strength: float) -> Canvas:

@@ -43,6 +43,22 @@ class Info:
 
 def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
     """Open a file with its demuxer forced by its first bytes: (container, video stream, Info). Raises MediaError."""
+    container, stream = _opened(path, limits)
+    try:
+        info = _info(container, stream)
+        limits.check_frame(info.width, info.height)
+        limits.check_progress(0, 0, info.seconds)
+        if info.frame_rate > limits.frame_rate:
+            info = dataclasses.replace(info, frame_rate=_counted_rate(path, container, stream, limits))
+            container.close()
+            container, stream = _opened(path, limits)  # it was read to its end
+    except MediaError:
+        container.close()
+        raise
+    return container, stream, info
+
+
+def _opened(path: str | Path, limits: Limits) -> tuple[Any, Any]:
     demuxer = sniff(path, limits)
     try:
         container: Any = av.open(
@@ -56,17 +72,23 @@ def open_file(path: str | Path, limits: Limits) -> tuple[Any, Any, Info]:
     if not streams or streams[0].codec_context is None:
         container.close()
         raise MediaError(f"{Path(path).name} has no picture in it; give a video or an image.")
-    stream = streams[0]
-    info = _info(container, stream)
+    return container, streams[0]
+
+
+def _counted_rate(path: str | Path, container: Any, stream: Any, limits: Limits) -> float:
+    """The mean rate of the frames, counted, of a file that tells its clock's instead: browsers record so, and so does one that is empty."""
     try:
-        limits.check_frame(info.width, info.height)
-        limits.check_progress(0, 0, info.seconds)
-        if info.frame_rate > limits.frame_rate:
-            raise MediaError(f"{Path(path).name} has {info.frame_rate:g} frames per second; at most {limits.frame_rate:g} can be read.")
-    except MediaError:
-        container.close()
-        raise
-    return container, stream, info
+        stamps = [packet.pts for packet in itertools.islice(container.demux(stream), limits.frames + 1) if packet.size]
+    except (av.error.FFmpegError, ValueError, OSError):
+        raise _unreadable(path) from None
+    if not stamps:
+        raise MediaError(f"{Path(path).name} holds no frames; export it again.")
+    times = [float(stamp * stream.time_base) for stamp in stamps if stamp is not None]  # seconds
+    lasting = max(times, default=0.0) - min(times, default=0.0)
+    rate = (len(times) - 1) / lasting if lasting > 0 else 25.0
+    if rate > limits.frame_rate:
+        raise MediaError(f"{Path(path).name} has {rate:.4g} frames per second; at most {limits.frame_rate:g} can be read.")
+    return rate
 
 
 def rgb_frames(

@@ -35,7 +35,7 @@ def test_each_verb_has_its_noise_map() -> None:
         "loop": (fills.loop(text("SGG")), "[1] 1 1 | [1]"),
         "loop of whole groups": (fills.loop(text("GGG")), ".. 1 1 1 .."),
         "long loop of whole groups": (fills.loop(text("G" * 14)), "1 [1] [1] " + "1 " * 12 + "[1] [1]"),
-        "loop of a clip": (fills.loop_clip(clip("SGGG"), 2), "0 0 1 1 | 0"),
+        "loop of a clip": (fills.loop_clip(clip("SGGGG"), 2, again=clip("SGG")), "0 0 0 1 1 | 0 0 0"),
         "loop of a clip, reworked": (fills.loop_clip(clip("SGGG"), 3, 0.75), "0 .75 .75 .75 | 0"),
         "remix": (fills.remix(clip("SGG"), 0.5), ".5 .5 .5"),
         "inpaint": (fills.inpaint(clip("SGG"), mask), "0 m m"),
@@ -44,6 +44,21 @@ def test_each_verb_has_its_noise_map() -> None:
         "reference": (fills.reference(text("SGG"), clip("S")), "r | 1 1 1"),
     }
     assert {name: noise_map(canvas) for name, (canvas, _) in maps.items()} == {name: drawn for name, (_, drawn) in maps.items()}
+
+
+def test_training_draws_the_levels_of_the_verbs() -> None:
+    one, two, image = clip("SG"), clip("SG", 1), clip("S", 2)
+    canvases = {
+        (1, 0): fills.animate(image, "GGG"),
+        (1, 1): fills.animate(image, "GG", clip("S")),
+        (2, 0): fills.extend(one, "GGG"),
+        (0, 2): fills.extend_backward(one, "SGG"),
+        (2, 2): fills.connect(one, two, "GG"),
+        (3, 3): fills.loop_clip(clip("SGGGG"), 2, again=clip("SGG")),
+    }
+    for (first, last), canvas in canvases.items():
+        level = fills.keep_ends(len(canvas.kinds), torch.tensor([first]), torch.tensor([last]))  # 1 t
+        assert torch.equal(level[..., None, None].expand_as(canvas.level), canvas.level), noise_map(canvas)
 
 
 def test_verbs_compose() -> None:

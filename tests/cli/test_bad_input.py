@@ -139,7 +139,7 @@ def test_what_a_person_would_want_is_fitted(here: Path, model: str, name: str, c
 
 
 REFUSED: dict[str, tuple[Callable[[str], object], tuple[str, ...], int, str]] = {
-    "no frames": (lambda f: film(f, times=[]), ("extend", "f.mp4", "a ball"), 1, "f.mp4"),
+    "no frames": (lambda f: film(f, times=[]), ("extend", "f.mp4", "a ball"), 1, "f.mp4 holds no frames"),
     "sound alone": (sound, ("extend", "f.mp4", "a ball"), 1, "no picture in it"),
     "sound alone as a mask": (sound, ("inpaint", "a.mp4", "a ball", "--mask", "f.mp4"), 1, "no picture in it"),
     "sound alone as a reference": (sound, ("generate", "a ball", "--reference", "f.mp4"), 1, "no picture in it"),

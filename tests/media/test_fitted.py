@@ -124,6 +124,31 @@ def test_frames_that_last_unevenly_come_at_their_mean_rate(tmp_path: Path) -> No
     assert len(frames) / rate == pytest.approx(2.3, abs=0.2) and max(late) < 0.25
 
 
+def recorded(path: Path, times: list[int]) -> None:
+    """A film as browsers record them: frames at these milliseconds, and of their rate it tells nothing but its clock's."""
+    container: Any = av.open(str(path), "w", options={"live": "1"})
+    stream = container.add_stream("libvpx-vp9", rate=1000)
+    stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+    for i, time in enumerate(times):
+        frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 10 * i, np.uint8), format="rgb24")
+        frame.pts, frame.time_base = time, Fraction(1, 1000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+    container.close()
+
+
+def test_what_a_browser_recorded_comes_at_the_rate_at_which_it_was(tmp_path: Path) -> None:
+    told: list[str] = []
+    recorded(tmp_path / "a.webm", [0, 34, 66, 140, 166, 200, 233, 266, 300, 400])
+    frames, rate = read_untrusted(tmp_path / "a.webm", told=told)
+    assert rate == pytest.approx(22.5) and len(frames) == 10 and told == ["has frames that last unevenly; it is taken at 22.5 per second."]
+    recorded(tmp_path / "b.webm", [0])
+    assert read_untrusted(tmp_path / "b.webm")[0].shape == (1, 32, 32, 3)
+    recorded(tmp_path / "c.webm", list(range(0, 60, 5)))
+    with pytest.raises(MediaError, match="200 frames per second; at most 120"):
+        read_untrusted(tmp_path / "c.webm")
+
+
 def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
     container: Any = av.open(str(tmp_path / "a.mp4"), "w")
     stream = container.add_stream("aac", rate=44100)
