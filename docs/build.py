@@ -90,11 +90,14 @@ def row(action: argparse.Action) -> str:
 
 
 def with_figures(name: str) -> str:
-    """A README with its table of figures as ``docs/figures.json`` has it. A row without a measured figure is left out."""
+    """A README with its table of figures as ``docs/figures.json`` has it: one that misses its bar in bold, a row without one left out."""
     language, heading = HEADINGS[name]
     measured = [row for row in json.loads((ROOT / "docs/figures.json").read_text(encoding="utf-8")) if row["figure"]]
     told = (lambda text: text) if language == "en" else in_japanese
-    rows = "".join(f"| {row[language]} | {told(row['figure'])} | {told(row['bar'])} | `{row['command']}` |\n" for row in measured)
+    rows = ""
+    for row in measured:
+        bold = "**" if row.get("missed") else ""
+        rows += f"| {row[language]} | {bold}{told(row['figure'])}{bold} | {told(row['bar'])} | `{row['command']}` |\n"
     table = f"{heading}\n|---|---|---|---|\n{rows}"
     return FIGURES.sub(lambda _: table, (ROOT / name).read_text(encoding="utf-8"))
 
