@@ -241,11 +241,10 @@ def warn_of_no_signature(quiet: bool) -> None:
 
 def warn_of_unknown_words(prompt: str) -> None:
     """Name on standard error the words that the embedded weights have never seen, each with the nearest that they have."""
-    from misora.words.known import unknown_words
+    from misora.words.known import unknown_told
 
-    for word, near in unknown_words(prompt):
-        known = f"; nearest known: {', '.join(near)}" if near else ""
-        print(f"misora: the weights do not know {word!r}{known}", file=sys.stderr)
+    for told in unknown_told(prompt):
+        print(f"misora: {told}", file=sys.stderr)
 
 
 @contextlib.contextmanager

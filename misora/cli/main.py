@@ -82,6 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"misora: {where}{error.strerror or error}; check the name and the place.", file=sys.stderr)
         return MisoraError.exit_code
     except KeyboardInterrupt:
-        print("misora: stopped; nothing was written.", file=sys.stderr)
+        print("misora: stopped; what was not finished was not written.", file=sys.stderr)
         return INTERRUPTED
     return 0

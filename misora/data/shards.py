@@ -37,8 +37,11 @@ def write_shard(path: Path, latents: Tensor, labels: Tensor, records: Sequence[R
     metadata = {"kinds": kinds, "autoencoder": autoencoder, "records": json.dumps(told)}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"latents": latents.to(torch.bfloat16).contiguous(), "labels": labels.contiguous()}, beside, metadata=metadata)
-    os.replace(beside, path)
+    try:
+        save_file({"latents": latents.to(torch.bfloat16).contiguous(), "labels": labels.contiguous()}, beside, metadata=metadata)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def cards_of(record: Record, kinds: str, frame_rate: float = 12.0) -> list[int]:
@@ -60,10 +63,10 @@ class Shard:
             self._latents, self._labels = self._file.get_slice("latents"), self._file.get_slice("labels")
             self.kinds, self.autoencoder = metadata["kinds"], metadata["autoencoder"]
             told = [json.loads(text) for text in json.loads(metadata["records"])]
+            self.records = [Record(graph=SceneGraph.from_json(row["graph"]), card=row["card"]) for row in told]
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a whole shard of latents; delete it and make it again with `misora world`.") from error
         self.path = path
-        self.records = [Record(graph=SceneGraph.from_json(row["graph"]), card=row["card"]) for row in told]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -43,10 +43,11 @@ def save(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], *
         beside.write_bytes(safetensors.torch.save(stored, metadata))
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise CheckpointError(
             f"The weights could not be written to {path} ({error.strerror}): choose a folder you may write to."
         ) from error
+    finally:  # Ctrl-C as well
+        beside.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -55,7 +56,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises ``CheckpointError`` when the file is missing, is no safetensors file of ours, was cut short or was altered.
     """
     blob = _read(Path(path))
-    metadata = _header(blob, path).get("__metadata__") or {}
+    metadata = _metadata(blob, path)
     version = metadata.get("misora_version")
     if version != VERSION:
         found = f"has format version {version}" if version else "was not written by Misora"
@@ -64,16 +65,16 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _digest(blob, config_text) != metadata.get("misora_sha256"):
         raise CheckpointError(f"{path} was altered after it was written (its hash differs): fetch or copy the file again.")
     try:
-        stored = safetensors.torch.load(blob)
-    except safetensors.SafetensorError as error:
+        stored, config = safetensors.torch.load(blob), json.loads(config_text)
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as safetensors ({error}): fetch or copy the file again.") from error
-    return _dequantise(stored), json.loads(config_text)
+    return _dequantise(stored), config
 
 
 def digest(path: str | Path) -> str:
     """The SHA-256 that a checkpoint carries; ``load`` is what verifies it. Raises ``CheckpointError`` as ``load`` does."""
     blob = _read(Path(path))
-    return str((_header(blob, path).get("__metadata__") or {}).get("misora_sha256", ""))
+    return str(_metadata(blob, path).get("misora_sha256", ""))
 
 
 def save_parts(path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], limit: int = PART) -> list[Path]:
@@ -160,12 +161,18 @@ def _header(blob: bytes, path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is {kind}: give a .safetensors checkpoint written by Misora.")
     try:
         header = json.loads(blob[8 : 8 + length])
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        whole = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} is cut short or damaged (its header cannot be read): fetch or copy the file again.") from error
-    if len(blob) != 8 + length + end:
-        raise CheckpointError(f"{path} has {len(blob)} bytes instead of {8 + length + end}: fetch or copy the file again.")
+    if len(blob) != whole:
+        raise CheckpointError(f"{path} has {len(blob)} bytes instead of {whole}: fetch or copy the file again.")
     return dict(header)
+
+
+def _metadata(blob: bytes, path: str | Path) -> dict[str, Any]:
+    """What the header says beside the tensors; nothing where that is no mapping."""
+    metadata = _header(blob, path).get("__metadata__")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _digest(blob: bytes, config_text: str) -> str:

@@ -126,7 +126,7 @@ def _network(folder: Path, name: str, build: Callable[[dict[str, Any]], Network]
     tensors, config = checkpoint.load(path)
     try:
         network = build(config)
-    except (TypeError, KeyError, ValueError):
+    except Exception:  # a configuration may say anything, and what builds the network answers in several kinds
         raise CheckpointError(f"{path} holds no {name} that this version knows; update Misora or give another --model.") from None
     checkpoint.load_into(network, tensors)
     return network.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -13,11 +14,12 @@ from misora.render import verbs
 from misora.render.board import Board, dressed, read_board
 from misora.render.cut import Cut
 from misora.render.expand import fuller
-from misora.render.footage import Footage, is_file_name, load_clip, load_image, read_mask, said_of
+from misora.render.footage import Footage, Notice, is_file_name, load_clip, load_image, read_mask, said_of
 from misora.render.native import Progress
 from misora.render.render import render
 from misora.render.request import Request
 from misora.render.wan import suited
+from misora.words.known import unknown_told
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -148,8 +150,11 @@ class Misora:
         return self.make(verbs.rework(request, draft(request), told, 0.0 if render_only else strength), wishes)
 
     def make(self, request: Request, wishes: Wishes | None = None) -> Cut:
-        """The video that a request describes."""
+        """The video that a request describes. Words that the embedded weights have never seen are named in a warning, a ``Notice``."""
         request = suited(request, self.weights, wishes or ())
+        if isinstance(self.weights, Weights):
+            request.check()
+            _warn_of_unknown_words(request)
         if wishes and "progress" in wishes:
             return render(request, self.weights, wishes["progress"])
         return render(request, self.weights)
@@ -192,6 +197,12 @@ def _worn(request: Request, wishes: Wishes) -> Request:
     request.check()
     prompt, asked = fuller(request.prompt, **worn, seed=request.seed, key=wishes.get("enhance_key", ""))
     return dataclasses.replace(request, prompt=prompt, asked=asked)
+
+
+def _warn_of_unknown_words(request: Request) -> None:
+    for prompt in request.prompts():
+        for told in unknown_told(prompt) if prompt != verbs.LOOP else ():  # which nobody wrote
+            warnings.warn(told, Notice, stacklevel=4)  # at the caller of the verb
 
 
 def _clip(clip: Clip) -> Footage:

@@ -120,10 +120,13 @@ def agreed(answer: bool) -> bool:
 
 
 def save_state(learner: Learner, path: Path, number: int) -> None:
-    """Write the learner's whole state atomically."""
+    """Write the learner's whole state atomically; a save that is stopped leaves nothing behind but the state before it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({"number": number, "learner": learner.state()}, beside)
-    os.replace(beside, path)
+    try:
+        torch.save({"number": number, "learner": learner.state()}, beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _resume(learner: Learner, path: Path) -> int:
@@ -133,6 +136,13 @@ def _resume(learner: Learner, path: Path) -> int:
         # weights_only: tensors and plain values, never code; on the CPU, since the next machine may have another device
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several kinds for one cause: the file is not what it should be
-        raise CheckpointError(f"{path} cannot be resumed ({error}); remove it to begin anew.") from error
-    learner.restore(saved["learner"])
-    return int(saved["number"])
+        raise CheckpointError(f"{path} cannot be resumed ({_first_line(error)}); remove it to begin anew.") from error
+    try:
+        learner.restore(saved["learner"])
+        return int(saved["number"])
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:  # whatever a foreign state is, it does not fit
+        raise CheckpointError(f"{path} is the state of another training; give another folder, or remove it to begin anew.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

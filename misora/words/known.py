@@ -76,6 +76,12 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def unknown_told(prompt: str) -> list[str]:
+    """A sentence for each word that the embedded weights have never seen, with the nearest that they have."""
+    told = [(word, f"; nearest known: {', '.join(near)}" if near else "") for word, near in unknown_words(prompt)]
+    return [f"the weights do not know {word!r}{known}" for word, known in told]
+
+
 def unknown_words(prompt: str) -> list[tuple[str, tuple[str, ...]]]:
     """The words of a prompt that the embedded weights have never read, each once; the first ones with at most three known near them."""
     found: dict[str, tuple[str, ...]] = {}

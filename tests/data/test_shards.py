@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from misora.client.errors import CheckpointError, UsageError
 from misora.data.loader import Loader, Serving
@@ -39,6 +40,14 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="a.safetensors"):
         Shard(path)
+
+
+@pytest.mark.parametrize("told", ["5", "[1]", '["{}"]', '["[]"]', r'["{\"graph\": \"{}\", \"card\": 0}"]'])
+def test_a_shard_that_tells_of_no_scenes_is_named(tmp_path: Path, told: str) -> None:
+    tensors = {"latents": torch.zeros(1, 16, 1, 4, 4).bfloat16(), "labels": torch.zeros(1, 2, 1, 2, 2, dtype=torch.uint8)}
+    save_file(tensors, tmp_path / "a.safetensors", metadata={"kinds": "S", "autoencoder": "x", "records": told})
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is not a whole shard"):
+        Shard(tmp_path / "a.safetensors")
 
 
 def test_a_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:

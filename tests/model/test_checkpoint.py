@@ -83,6 +83,38 @@ def test_a_foreign_safetensors_file_and_a_missing_one_are_refused(tmp_path: Path
         checkpoint.load(path)
 
 
+DEEP = b'{"a":' + b"[" * 100_000
+HEADERS = [
+    b"{}",
+    b'{"a": 1}',
+    b'{"a": {"data_offsets": [0, "x"]}}',
+    b'{"a": {"data_offsets": [0, null]}}',
+    b'{"__metadata__": [1]}',
+    b'{"__metadata__": {"misora_version": "1"}}',
+    b'{"__metadata__": {"misora_version": "1", "misora_config": 5, "misora_sha256": "0"}}',
+    DEEP,
+]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
+def test_a_header_that_says_anything_is_refused(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError):
+        checkpoint.load(path)
+
+
+def test_a_save_that_is_stopped_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(self: Path, data: bytes) -> None:
+        self.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path / "a.safetensors", _tensors(), {})
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_unwritable_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="could not be written"):
         checkpoint.save(tmp_path / "none" / "a.safetensors", _tensors(), {})

@@ -11,7 +11,9 @@ import torch
 import misora
 from misora.client.errors import CheckpointError, GenerationError, UsageError
 from misora.media.read import probe
+from misora.model import checkpoint
 from misora.render.engine import Misora, load
+from misora.render.footage import Notice
 from misora.render.parts import Part, cast
 from tests.tiny import write_weights
 
@@ -74,6 +76,13 @@ def test_progress_hears_every_step_and_may_cancel(engine: Misora) -> None:
         engine.generate("a red ball", seconds=0.3, steps=3, progress=cancel)
 
 
+def test_unknown_words_are_named_with_the_nearest_known(engine: Misora) -> None:
+    with pytest.warns(Notice, match="do not know 'lion'; nearest known: egg"):
+        engine.image("a red lion", steps=1, aspect="1:1")
+    with pytest.raises(UsageError, match="empty"):  # and what cannot be drawn is said as ever
+        engine.image("", steps=1)
+
+
 def test_impossible_requests_start_nothing(engine: Misora) -> None:
     with pytest.raises(UsageError, match="empty"):
         engine.generate("", progress=lambda *step: pytest.fail("started"))
@@ -93,6 +102,10 @@ def test_foreign_weights_are_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "transformer.safetensors", mixed / "autoencoder.safetensors")
     with pytest.raises(CheckpointError, match="no autoencoder that this version knows"):
         load(mixed)
+    for odd in ({"near": -1}, {"near": "16"}, {"near": 2**40}, {"frame_blocks": None}):
+        checkpoint.save(mixed / "autoencoder.safetensors", {}, odd)
+        with pytest.raises(CheckpointError):
+            load(mixed)
     (mixed / "autoencoder.safetensors").write_bytes((folder / "autoencoder.safetensors").read_bytes()[:-100])
     with pytest.raises(CheckpointError):
         load(mixed)

@@ -15,7 +15,8 @@ from misora.data.loader import Batch, Loader, Serving
 from misora.data.shards import Record, write_shard
 from misora.model.text import TextConfig, TextEncoder
 from misora.train import runs
-from misora.train.loop import Budget, train
+from misora.train.log import Look
+from misora.train.loop import Budget, save_state, train
 from misora.train.pretrain import Pretrainer, _moving, _worn, flops
 from misora.train.recipes import CLIPS, RECIPES, STILLS, tiny
 from misora.words.graph import COLOURS, Act, Card, SceneGraph, Thing
@@ -79,6 +80,40 @@ def test_a_damaged_state_is_not_resumed(shards: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "state.pt").write_bytes(b"not a state")
     with pytest.raises(CheckpointError, match="remove it to begin anew"):
         train(learner(shards), tmp_path / "run", Budget(steps=1), quiet=True)
+
+
+@pytest.mark.parametrize("foreign", [{}, {"number": 1}, {"number": 1, "learner": {"network": {}}}, {"number": 1, "learner": []}, [1]])
+def test_the_state_of_another_training_is_not_resumed(shards: Path, tmp_path: Path, foreign: object) -> None:
+    (tmp_path / "run").mkdir()
+    torch.save(foreign, tmp_path / "run" / "state.pt")
+    with pytest.raises(CheckpointError, match="another training"):
+        train(learner(shards), tmp_path / "run", Budget(steps=1), quiet=True)
+
+
+def test_a_save_that_is_stopped_leaves_the_state_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    (tmp_path / "state.pt").write_bytes(b"whole")
+    monkeypatch.setattr(torch, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(Stub(), tmp_path / "state.pt", 1)
+    assert os.listdir(tmp_path) == ["state.pt"] and (tmp_path / "state.pt").read_bytes() == b"whole"
+
+
+class Stub:
+    def step(self, number: int) -> dict[str, float]:
+        return {}
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+    def restore(self, state: dict[str, object]) -> None:
+        pass
+
+    def look(self) -> Look:
+        return Look()
 
 
 def test_the_loss_falls(shards: Path) -> None:
