@@ -16,14 +16,13 @@ from misora.client.errors import UsageError
 from misora.model.autoencoder import GROUP, SPACE
 from misora.model.weights import Weights
 from misora.render.cut import Shot
-from misora.render.footage import Footage, Notice, at_pace, feathered, fitted, mask_to_native, to_native
+from misora.render.footage import TAIL, Footage, Notice, at_pace, feathered, fitted, mask_to_native, to_native
 from misora.render.parts import Part, Role, cast
 from misora.render.request import FRAME_RATE, NATIVE_RATE, Request
 
 LOOKED_AT = 13  # native frames of a reference: one S and three G
 MIDST = GROUP // 2  # native frames of its first group that a ring begins behind: its frames flow better than its groups
 BEYOND = 2  # groups of a looped clip's beginning that are seen behind its end
-TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,10 +89,9 @@ def _kept(role: Role, request: Request, weights: Weights) -> Role:
     if clip.latents is None or clip.latents.shape[3:] != size or clip.code != weights.autoencoder.code():
         return role
     kinds = clip.kinds[-TAIL:]
-    unseen = pixel_frames(clip.kinds) - clip.native_frames()  # drawn, and cut off the end of the clip
-    if not 0 <= unseen < pixel_frames(kinds):
+    if not 0 <= clip.unseen < pixel_frames(kinds):
         return role
-    return dataclasses.replace(role, kinds=kinds, frames=range(pixel_frames(kinds) - unseen), kept=True)
+    return dataclasses.replace(role, kinds=kinds, frames=range(pixel_frames(kinds) - clip.unseen), kept=True)
 
 
 def _fit(part: Part, request: Request) -> Part:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from misora.canvas.canvas import pixel_frames
 from misora.media.write import IMAGES, write_image, write_video
-from misora.render.footage import write_latents
+from misora.render.footage import TAIL, write_latents
 from misora.render.request import FRAME_RATE, NATIVE_RATE
 from misora.render.seal import sealed
 from misora.render.seams import Lost, blend, faded, recut
@@ -156,13 +157,20 @@ class Cut(Video):
         }
 
     def save_latents(self, path: str | Path) -> Path | None:
-        """Beside the saved ``path``, what it was drawn from, so that `misora extend` can go on without a loss; None where it was edited."""
-        if self.source is None or len(self.shots) != 1 or self.shots[0].own is not None or self.shots[0].pace != 1:
+        """Beside the saved ``path``, what its end was drawn from, so that `misora extend` can go on without a loss; None where it has none.
+
+        Of a video that is one shot all latents are kept, of one with given or reworked footage before its end the last ones.
+        """
+        end = self.shots[-1]
+        if self.source is None or end.own is not None or end.pace != 1 or (end.cut and len(self.shots) > 1):
             return None
         if len(self.source.latents) < 2 or self.request.loop:  # a loop ends within a group
             return None
         latents, kinds, code = self.source.kept()
-        return write_latents(Path(path), latents, kinds, code=code, frames=self.shots[0].count)
+        unseen = pixel_frames(kinds) - sum(shot.skip + shot.drawn for shot in self.shots)
+        if len(self.shots) > 1:
+            latents, kinds = latents[:, :, -TAIL:], kinds[-TAIL:]
+        return write_latents(Path(path), latents, kinds, code=code, frames=sum(shot.count for shot in self.shots), unseen=unseen)
 
 
 def at_rate(frames: Iterable[Tensor], rate: float, wanted: float, count: int, *, start: float = 0.0) -> Iterator[Tensor]:

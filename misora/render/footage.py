@@ -17,6 +17,7 @@ from safetensors import SafetensorError, TensorSpec, safe_open, serialize_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
+from misora.canvas.canvas import pixel_frames
 from misora.client.errors import MediaError
 from misora.media.atomic import replacing
 from misora.media.limits import LIMITS
@@ -26,6 +27,7 @@ from misora.render.request import FRAME_RATE, LONGEST, NATIVE_RATE, PROMPT
 ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
 # What was made here may be as long as can be asked for, and is gone on from; servers hold uploads to narrower limits before they get here.
 GIVEN = dataclasses.replace(LIMITS, seconds=1.1 * LONGEST, frames=20_000, decoded_bytes=8_000_000_000, child_seconds=300)
+TAIL = 7  # latent frames of a clip of ours that its continuation sees; its decoder sees two
 LATENTS = ".latents.safetensors"  # beside a video of ours: what it was decoded from
 
 
@@ -62,6 +64,7 @@ class Footage:
     kinds: str = ""
     path: Path | None = None  # where it came from, so that the file made of it can name it
     code: str = ""  # hash of the autoencoder that made the latents
+    unseen: int = 0  # native frames that the latents go on for behind its end
 
     @property
     def size(self) -> tuple[int, int]:
@@ -136,9 +139,10 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_latents(path: Path, latents: Tensor, kinds: str, *, code: str, frames: int) -> Path:
-    """Keep what ``frames`` delivered frames were decoded from, [1, c, t, h, w], so that the clip can be extended without a loss."""
-    metadata = {"kinds": kinds, "autoencoder": code, "frames": str(frames), "video": digest(path)}
+def write_latents(path: Path, latents: Tensor, kinds: str, *, code: str, frames: int, unseen: int) -> Path:
+    """Keep what ``frames`` delivered frames, or the last of them, were decoded from, [1, c, t, h, w], so that the clip can be extended
+    without a loss. ``unseen``: native frames of them that come behind the clip's end."""
+    metadata = {"kinds": kinds, "autoencoder": code, "frames": str(frames), "video": digest(path), "unseen": str(unseen)}
     with replacing(latents_beside(path)) as beside:
         half = latents.to("cpu", torch.bfloat16).contiguous()
         # safetensors.torch.save_file would ask for numpy, which the core has not
@@ -158,9 +162,12 @@ def with_latents(clip: Footage, path: Path) -> Footage:
             return clip  # of a file that was here before
         if metadata["frames"] != str(len(clip.frames)) or latents.shape[2] != len(metadata["kinds"]) or not latents.isfinite().all():
             return clip
-    except (SafetensorError, KeyError, OSError):
+        unseen = int(
+            metadata.get("unseen", pixel_frames(metadata["kinds"]) - clip.native_frames())
+        )  # files of before have all their latents
+    except (SafetensorError, KeyError, ValueError, OSError):
         return clip
-    return dataclasses.replace(clip, latents=latents, kinds=metadata["kinds"], code=metadata["autoencoder"])
+    return dataclasses.replace(clip, latents=latents, kinds=metadata["kinds"], code=metadata["autoencoder"], unseen=unseen)
 
 
 def fitted(clip: Footage, size: tuple[int, int]) -> Footage:

@@ -101,7 +101,7 @@ def test_what_is_given_is_shown_where_it_lies_among_what_is_drawn(engine: Misora
 
 def test_a_ring_of_a_clip_of_ours_keeps_its_beginning_and_has_no_run_in(engine: Misora) -> None:
     drawn = compose(Request(**ASKED), engine.weights).canvas.given  # 1 c 13 h w
-    clip = dataclasses.replace(footage(96), latents=drawn, kinds="S" + 12 * "G", code=engine.weights.autoencoder.code())
+    clip = dataclasses.replace(footage(96), latents=drawn, kinds="S" + 12 * "G", unseen=1, code=engine.weights.autoencoder.code())
     work = laid(engine, [{"clip": clip, "seconds": 5.0}], loop=True)
     assert not work.run_in and not work.shots[0].skip and work.canvas.kinds[:7] == 7 * "G"
     assert work.canvas.kinds.endswith("SGG") and not work.canvas.level[:, -3:].any(), "it flows into the clip's beginning"

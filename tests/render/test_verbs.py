@@ -279,21 +279,6 @@ def test_a_long_video_is_drawn_while_it_is_delivered_and_the_same_again(engine: 
     assert sum(1 for _ in video.stream()) == 144
 
 
-def test_a_clip_of_ours_is_extended_from_its_latents(engine: Misora, tmp_path: Path) -> None:
-    video = engine.generate("a ball", seconds=4.0, size="112x64", **WISHES)
-    path = video.save(tmp_path / "a.mp4")
-    assert video.save_latents(path) == tmp_path / "a.mp4.latents.safetensors"
-    clip = load_clip(path)
-    assert clip.latents is not None and clip.kinds == "S" + "G" * 12
-    more = engine.extend(clip, "a ball", seconds=1.0, **WISHES)
-    canvas = compose(more.request, engine.weights).canvas
-    assert torch.equal(canvas.given[:, :, :7], clip.latents[:, :, -7:])
-    assert len(frames_of(more)) == 96 + 24
-    assert engine.extend(clip, "a ball", seconds=0.2, **WISHES).save_latents(path) is None, "an edited video has none of its own"
-    (tmp_path / "a.mp4.latents.safetensors").write_bytes(b"cut short")
-    assert load_clip(path).latents is None
-
-
 @pytest.mark.parametrize("rate", [12.0, 15.0, 24.0, 29.97, 60.0])
 def test_the_clips_rate_is_the_videos(engine: Misora, rate: float) -> None:
     clip = footage(round(rate), rate=rate, size=(64, 64))
