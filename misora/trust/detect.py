@@ -1,7 +1,8 @@
 """Finds the invisible mark in frames that were compressed, scaled, cropped or mirrored; it knows nothing of files or manifests.
 
 What is left when each frame is smoothed away is averaged over time, brought to the size that it may have been marked at, folded onto one
-tile, and compared with the key's tile at every shift at once (by FFT), as it is and mirrored.
+tile, and compared with the key's tile at every shift at once (by FFT), as it is and mirrored. The payload is then read from each part of
+the picture as far as the squares that carry none are seen there.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import interpolate, pad
 
 from misora.trust import coding
-from misora.trust.watermark import CELL, PIXELS, Tile, tile_of
+from misora.trust.watermark import CELL, PIXELS, TILE, Tile, tile_of
 
 ALONE = 9.0  # standard deviations of the best shift above all shifts: enough by itself (21 million shifts and sizes by chance: 5.6)
 READ = 6.5  # enough where the payload's checksum holds as well; below it none is read
@@ -23,6 +24,8 @@ LIKELY = (1.0, 0.5, 2 / 3, 0.75, 1.5, 2.0, 0.9, 1 / 0.9)  # how large the frames
 STEP = 1.008  # of the sizes tried after that; the tile may drift by half a square at the rim
 RANGE = (0.4, 2.0)
 LUMA = (0.2126, 0.7152, 0.0722)
+AROUND = 5 * CELL + CELL // 2  # pixels each way in which squares without payload say how well the others can be read
+MIDDLE = 2.0  # pixels: a square's middle counts more than its soft edges
 LARGEST = 2.5  # a residue's deviation from its surroundings, in their standard deviations: edges must not shout
 
 
@@ -96,11 +99,11 @@ def _run(x: Tensor, reach: int, way: int) -> Tensor:
 
 def look(rest: dict[int, Tensor], tile: Tile, scale: float) -> Found:
     """Look at one size, in both orientations."""
-    folded = fold(rest[CELL // 2 if scale < 0.7 else CELL], scale)
+    whole = sized(rest[CELL // 2 if scale < 0.7 else CELL], scale)
     best = Found(payload=None, strength=0.0, scale=scale, mirrored=False)
     for mirrored in (False, True):
-        seen = folded.flip(1) if mirrored else folded
-        strength, shift = align(seen, tile)
+        seen = whole.flip(1) if mirrored else whole
+        strength, shift = align(laid(seen), tile)
         if strength > max(best.strength, READ):
             best = Found(payload=read(seen, shift, tile), strength=strength, scale=scale, mirrored=mirrored)
         elif strength > best.strength:
@@ -110,9 +113,19 @@ def look(rest: dict[int, Tensor], tile: Tile, scale: float) -> Found:
 
 def fold(rest: Tensor, scale: float) -> Tensor:
     """A residue [h, w] brought to the marked size and laid over itself: [PIXELS, PIXELS]."""
-    if scale != 1.0:
-        height, width = (max(1, round(side / scale)) for side in rest.shape)
-        rest = interpolate(rest[None, None], size=(height, width), mode="bilinear", antialias=scale > 1)[0, 0]
+    return laid(sized(rest, scale))
+
+
+def sized(rest: Tensor, scale: float) -> Tensor:
+    """A residue [h, w] brought to the size that was marked."""
+    if scale == 1.0:
+        return rest
+    height, width = (max(1, round(side / scale)) for side in rest.shape)
+    return interpolate(rest[None, None], size=(height, width), mode="bilinear", antialias=scale > 1)[0, 0]
+
+
+def laid(rest: Tensor) -> Tensor:
+    """A residue [h, w] of the marked size, added up tile by tile: [PIXELS, PIXELS]."""
     height, width = rest.shape
     rows, columns = -(-height // PIXELS), -(-width // PIXELS)
     whole = pad(rest, (0, columns * PIXELS - width, 0, rows * PIXELS - height))
@@ -128,10 +141,21 @@ def align(folded: Tensor, tile: Tile) -> tuple[float, tuple[int, int]]:
     return (float(surface.max()) - float(surface.mean())) / deviation, (place // PIXELS, place % PIXELS)
 
 
-def read(folded: Tensor, shift: tuple[int, int], tile: Tile) -> int | None:
-    """The payload at a known shift, or None where its checksum fails."""
-    straight = folded.roll((-shift[0], -shift[1]), (0, 1))
-    squares = avg_pool2d(straight[None], CELL)[0] * tile.chip  # n n
+def read(rest: Tensor, shift: tuple[int, int], tile: Tile) -> int | None:
+    """The payload of a residue [h, w] of the marked size at a known shift, or None where its checksum fails."""
+    straight = laid(rest * _trust(rest, shift, tile)).roll((-shift[0], -shift[1]), (0, 1))
+    away = torch.arange(CELL) - (CELL - 1) / 2
+    middle = (-away.square() / (2 * MIDDLE**2)).exp()
+    squares = torch.einsum("iajb,a,b->ij", straight.view(TILE, CELL, TILE, CELL), middle, middle) * tile.chip  # n n
     carrying = tile.bit >= 0
     soft = torch.zeros(coding.CODED).index_add_(0, tile.bit[carrying], squares[carrying])
     return coding.decode((soft / (soft.abs().mean() + 1e-9)).tolist())
+
+
+def _trust(rest: Tensor, shift: tuple[int, int], tile: Tile) -> Tensor:
+    """How clearly the squares without payload are seen around each pixel: [h, w], none below 0."""
+    height, width = rest.shape
+    cells = tile.sync.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1).roll(shift, (0, 1))
+    sync = cells.repeat(-(-height // PIXELS), -(-width // PIXELS))[:height, :width]
+    seen, count = (_box(x[None, None], AROUND)[0, 0] for x in (rest * sync, sync.abs()))
+    return (seen / (count + 1e-6)).clamp(min=0)

@@ -21,7 +21,7 @@ from misora.trust.coding import payload_of
 from misora.trust.detect import detect
 from misora.trust.provenance import Signer, Story
 from misora.trust.verify import verify
-from misora.trust.watermark import badged, marked
+from misora.trust.watermark import badged, marked, tile_of, woven
 from tests.tree import ROOT
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -68,6 +68,19 @@ def test_it_changes_less_than_forty_decibels_say(clip: Tensor) -> None:
     error = (clip.float() - scene().float()).square().mean()
     assert 10 * torch.log10(255**2 / error) >= 40
     assert (clip.int() - scene().int()).abs().max() <= 3
+
+
+def test_it_is_fainter_in_a_clear_sky_and_has_soft_edges() -> None:
+    sky = torch.full((384, 704, 3), 200, dtype=torch.uint8)
+    squares = torch.randint(0, 9, (24, 88, 1), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    sky[192:] -= squares.repeat_interleave(8, 0).repeat_interleave(8, 1)
+    (out,) = marked([sky], KEY, PAYLOAD)
+    change = (out.int() - sky.int())[:, :, 0].float()
+    clear, busy = change[:160], change[224:]
+    assert clear.abs().max() <= 2 and clear.square().mean() < 0.6 * busy.square().mean()
+    assert abs(float(clear.mean())) < 0.1
+    pattern = woven(tile_of(KEY).filled(PAYLOAD))
+    assert pattern.abs().max() <= 1 and pattern.diff(dim=0).abs().max() < 0.75 and pattern.diff(dim=1).abs().max() < 0.75
 
 
 CHANGES = {
