@@ -104,7 +104,8 @@ def woven(tile: Tensor) -> Tensor:
     wave = torch.fft.fftfreq(PIXELS)
     square = -2 * math.pi**2 * (wave[:, None] ** 2 + wave[None] ** 2)
     kept = (SOFT**2 * square).exp() - LESS * (WIDE**2 * square).exp()
-    return (PUSH * torch.fft.ifft2(torch.fft.fft2(cells) * kept).real).clamp(-1, 1)
+    soft: Tensor = torch.fft.ifft2(torch.fft.fft2(cells) * kept).real
+    return (PUSH * soft).clamp(-1, 1)
 
 
 def allowed(frame: Tensor) -> Tensor:
