@@ -5,9 +5,10 @@
 #   bash runs/gpu.sh COMMAND MODEL [OUT]
 #
 # COMMAND makes data (held-out to measure on, and for the recipe stills, clips, lively, ends, cuts, pairs, returns, joins, stories, upright),
-# or is train, or bring. MODEL is a folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on
-# from. What is made lies in data/ and runs/gpu of the folder that it is called from. `bring` leaves all that has to leave the machine in
-# OUT; on the other side `misora train join OUT` makes one file of it.
+# or is train, or bring, or autoencoder: one from nothing, in runs/autoencoder, to be put into MODEL before any data is made. MODEL is a
+# folder with autoencoder.safetensors and text.safetensors, and with transformer.safetensors to go on from. What is made lies in data/ and
+# runs/ of the folder that it is called from. `bring` leaves all that has to leave the machine in OUT; on the other side
+# `misora train join OUT` makes one file of the transformer.
 set -euo pipefail
 what=$1 model=$2 out=${3:-out}
 misora() { PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" python3 -m misora "$@"; }
@@ -15,6 +16,7 @@ minutes=8
 latents() { misora world "$@" --latents "$model" --device cuda --workers "$(nproc)" --minutes "$minutes"; }
 
 case $what in
+autoencoder) misora train autoencoder runs/autoencoder --recipe gpu --device cuda --minutes 5 ;; # the first call simulates its clips too
 held-out) latents data/held-out --held-out --clips 512 ;;
 stills) latents data/stills --mix still --seconds 0 ;;
 clips) latents data/clips ;;
@@ -43,6 +45,7 @@ bring)
     misora train split runs/gpu
     mkdir -p "$out"
     cp runs/gpu/transformer-*-of-*.safetensors runs/gpu/runs.jsonl "$out"
+    if [ -e runs/autoencoder/autoencoder.safetensors ]; then cp runs/autoencoder/autoencoder.safetensors "$out"; fi
     ;;
 *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -43,11 +43,12 @@ def add_parser(verbs: Any) -> None:
         if name != "text":
             action.add_argument("--minutes", type=float, metavar="N", help="stop after so long (default: when the recipe ends)")
             action.add_argument("--recipe", default="night", metavar="NAME", help=RECIPES[name])
+            action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
         if name in ("autoencoder", "painter"):
             action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="the autoencoder (default: embedded)")
         if name in ("autoencoder", "transformer"):
             action.add_argument(
-                "--processes", type=int, default=1, metavar="N", help="that share each batch; on a CPU best one a core (default: 1)"
+                "--processes", type=int, default=1, metavar="N", help="that share each batch on a CPU, best one a core (default: 1)"
             )
     action.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds stills/ and clips/")
     action.add_argument("--model", default="embedded", metavar="NAME|FOLDER", help="text encoder and autoencoder (default: embedded)")
@@ -55,7 +56,6 @@ def add_parser(verbs: Any) -> None:
     action.add_argument(
         "--cool", type=int, nargs="?", const=COOL, metavar="N", help=f"with --steps: let the rates fall over the last N (default: {COOL})"
     )
-    action.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or mps (default: cpu)")
 
 
 def _add_lora(actions: Any) -> None:

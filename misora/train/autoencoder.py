@@ -83,6 +83,11 @@ class Lesson:
     drafted: Tensor | None = None
     ahead: int = 0
 
+    def on(self, device: torch.device) -> Lesson:
+        """The same on a device."""
+        latents, drafted = (part if part is None else part.to(device) for part in (self.latents, self.drafted))
+        return dataclasses.replace(self, pixels=self.pixels.to(device), latents=latents, drafted=drafted)
+
 
 class Lessons(Protocol):
     """Where a learner's lessons come from."""
@@ -142,8 +147,8 @@ def moving(frames: Tensor) -> Tensor:
 
 
 def noisy(latents: Tensor, most: float) -> Tensor:
-    """Latents [b c T h w] with noise of 0..most of each channel's own deviation, its strength drawn per clip."""
-    strength = most * torch.rand(len(latents), 1, 1, 1, 1)
+    """Latents [b c T h w] with noise of 0..most of each channel's own deviation, its strength drawn per clip; drawn where they lie."""
+    strength = most * torch.rand(len(latents), 1, 1, 1, 1, device=latents.device)
     return latents + strength * latents.detach().std((0, 2, 3, 4), keepdim=True) * torch.randn_like(latents)
 
 
@@ -162,12 +167,12 @@ def reconstruction_loss(made: Tensor, frames: Tensor, recipe: AutoencoderRecipe,
 
 
 class AutoencoderLearner:
-    """A network, its running average, its optimisers and the dice, for ``train.loop``."""
+    """A network, its running average, its optimisers and the dice, for ``train.loop``; all of it computes on ``device``."""
 
-    def __init__(self, recipe: AutoencoderRecipe, lessons: Lessons, begin: Autoencoder | None = None) -> None:
+    def __init__(self, recipe: AutoencoderRecipe, lessons: Lessons, begin: Autoencoder | None = None, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.lessons = recipe, lessons
-        self.network = begin or Autoencoder(recipe.config)
+        self.recipe, self.lessons, self.device = recipe, lessons, torch.device(device)
+        self.network = (begin or Autoencoder(recipe.config)).to(self.device)  # begun on the CPU, hence everywhere with the same weights
         self.network.encoder.requires_grad_(not recipe.decoder_only)
         self.average = copy.deepcopy(self.network)
         inner = [p for p in self.network.parameters() if p.requires_grad and p.ndim == 4]
@@ -176,10 +181,10 @@ class AutoencoderLearner:
 
     def step(self, number: int) -> dict[str, float]:
         recipe = self.recipe
-        lesson = self.lessons.draw(number)
-        torch.manual_seed(hash((recipe.seed, number, rank())))
+        lesson = self.lessons.draw(number).on(self.device)
+        torch.manual_seed(hash((recipe.seed, number, rank())))  # the dice of every device
         frames = lesson.pixels.float() / 127.5 - 1  # b t h w 3
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             given = lesson.latents
             latents = self.network.encode(frames.movedim(-1, 1), lesson.kinds) if given is None else given  # b c T h/8 w/8
             made = self.network.decode(noisy(latents, recipe.latent_noise), lesson.kinds).movedim(1, -1).float()  # b t h w 3
@@ -218,13 +223,13 @@ class AutoencoderLearner:
     def look(self) -> Look:
         """Two of the first clips, at most 17 frames of each, beside what comes back of them."""
         clips = np.array(self.lessons.shown()[:, :17])  # maybe of a file that may not be written to
-        frames = torch.from_numpy(clips).float() / 127.5 - 1  # b t h w 3
+        frames = torch.from_numpy(clips).to(self.device).float() / 127.5 - 1  # b t h w 3
         kinds = "S" + "G" * ((frames.shape[1] - 1) // GROUP)
         frames = frames[:, : pixel_frames(kinds)]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             made = self.average.decode(self.average.encode(frames.movedim(-1, 1), kinds), kinds).movedim(1, -1).float()
         pairs = torch.cat((frames[:, [0, -3, -1]], made[:, [0, -3, -1]]), 3)  # b 3 h 2w 3
-        sheet = ((pairs.clamp(-1, 1) + 1) * 127.5).byte().flatten(1, 2).flatten(0, 1)
+        sheet = ((pairs.clamp(-1, 1) + 1) * 127.5).byte().flatten(1, 2).flatten(0, 1).cpu()
         still, moved = signal_to_noise(made, frames)
         return Look(figures={"PSNR": still, "PSNR where it moves": moved}, sheets={"reconstruction": sheet})
 
@@ -237,15 +242,21 @@ def signal_to_noise(made: Tensor, frames: Tensor) -> tuple[float, float]:
 
 
 def train_autoencoder(
-    recipe: AutoencoderRecipe, lessons: Lessons, folder: Path, *, minutes: float | None = None, begin: Autoencoder | None = None
+    recipe: AutoencoderRecipe,
+    lessons: Lessons,
+    folder: Path,
+    *,
+    minutes: float | None = None,
+    begin: Autoencoder | None = None,
+    device: str = "cpu",
 ) -> Autoencoder:
-    """Trains, going on from the state in ``folder`` where there is one, else from ``begin``, and returns the averaged network.
+    """Trains, going on from the state in ``folder`` where there is one, else from ``begin``; returns the averaged network, on the CPU.
 
     Without ``minutes`` it ends with the recipe's steps.
     """
-    learner = AutoencoderLearner(recipe, lessons, begin)
+    learner = AutoencoderLearner(recipe, lessons, begin, device)
     train(learner, folder, Budget(steps=recipe.steps, minutes=minutes, checkpoint_seconds=recipe.save_seconds))
-    return learner.average
+    return learner.average.cpu()
 
 
 @torch.no_grad()

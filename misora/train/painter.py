@@ -80,6 +80,10 @@ class Batch:
     wanted: Tensor
     flow: Tensor
 
+    def on(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(given=self.given.to(device), wanted=self.wanted.to(device), flow=self.flow.to(device))
+
 
 class Dice:
     """Batches by number from arrays of samples: mirrored, turned back in time and spoilt at random."""
@@ -127,7 +131,8 @@ def backwards(batch: Batch) -> Batch:
 
 def painted(network: Painter, batch: Batch) -> tuple[Tensor, Tensor]:
     """What the network makes of a batch: frames at 0, 1/2 and 1, [b 3 3 H W], and what it found of the motion, [b 5 h w]."""
-    given, view = batch.given, View((batch.given.shape[-2], batch.given.shape[-1]), (batch.wanted.shape[-2], batch.wanted.shape[-1]))
+    given, native, size = batch.given, batch.given.shape[-2:], batch.wanted.shape[-2:]
+    view = View((native[0], native[1]), (size[0], size[1]), given.device)
     pairs = torch.cat((given[:, 0:3], given[:, 1:4]))  # 2b 3 3 h w
     left, right = network.paint(pairs[:, 1], network.read(pairs), view).chunk(2)  # b 3 H W
     found = network.motion(given)
@@ -141,12 +146,12 @@ def inner(x: Tensor, scale: float) -> Tensor:
 
 
 class PainterLearner:
-    """A network, its running average, its optimisers and the dice, for ``train.loop``."""
+    """A network, its running average, its optimisers and the dice, for ``train.loop``; all but the dice is on ``device``."""
 
-    def __init__(self, recipe: PainterRecipe, arrays: list[npt.NDArray[Any]], begin: Painter | None = None) -> None:
+    def __init__(self, recipe: PainterRecipe, arrays: list[npt.NDArray[Any]], begin: Painter | None = None, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.dice = recipe, Dice(arrays, recipe)
-        self.network = begin or Painter(recipe.config)
+        self.recipe, self.dice, self.device = recipe, Dice(arrays, recipe), torch.device(device)
+        self.network = (begin or Painter(recipe.config)).to(self.device)
         self.average = copy.deepcopy(self.network)
         inner_ones = [p for name, p in self.network.named_parameters() if p.ndim == 4 and "out." not in name]
         others = [p for name, p in self.network.named_parameters() if p.ndim != 4 or "out." in name]
@@ -156,9 +161,9 @@ class PainterLearner:
         )
 
     def step(self, number: int) -> dict[str, float]:
-        recipe, batch = self.recipe, self.dice.draw(number)
+        recipe, batch = self.recipe, self.dice.draw(number).on(self.device)
         scale = batch.wanted.shape[-1] / batch.given.shape[-1]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             made, found = painted(self.network, batch)
         gap = inner(made.float() - batch.wanted, scale)
         picture = (gap.square() + 1e-6).sqrt().mean() + recipe.squared * gap.square().mean()
@@ -197,7 +202,7 @@ class PainterLearner:
     @torch.no_grad()
     def look(self) -> Look:
         """The half-way frames of a few of the first samples: half of one neighbour and half of the other, painted, and as wanted."""
-        batch = to_batch(self.dice.arrays[0][:4])
+        batch = to_batch(self.dice.arrays[0][:4]).on(self.device)
         made, _ = painted(self.average.eval(), batch)
         plain = F.interpolate(batch.given[:, 1:3].flatten(0, 1), size=batch.wanted.shape[-2:], mode="bicubic").view(
             -1, 2, *batch.wanted.shape[2:]
@@ -206,7 +211,7 @@ class PainterLearner:
         scale = batch.wanted.shape[-1] / batch.given.shape[-1]
         figures = {name: decibels(inner(some - batch.wanted, scale)) for name, some in (("PSNR", made), ("PSNR of blends", blend))}
         sheet = torch.cat([some[:, 1] for some in (blend, made, batch.wanted)], -1).transpose(0, 1).flatten(1, 2)  # 3 b*H 3*W
-        return Look(figures=figures, sheets={"half-way": ((sheet.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0)})
+        return Look(figures=figures, sheets={"half-way": ((sheet.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).cpu()})
 
 
 def astray(found: Tensor, true: Tensor) -> Tensor:
@@ -221,9 +226,15 @@ def decibels(gap: Tensor) -> float:
 
 
 def train_painter(
-    recipe: PainterRecipe, arrays: list[npt.NDArray[Any]], folder: Path, *, minutes: float | None = None, begin: Painter | None = None
+    recipe: PainterRecipe,
+    arrays: list[npt.NDArray[Any]],
+    folder: Path,
+    *,
+    minutes: float | None = None,
+    begin: Painter | None = None,
+    device: str = "cpu",
 ) -> Painter:
-    """Trains, going on from the state in ``folder`` where there is one, else from ``begin``, and returns the averaged network."""
-    learner = PainterLearner(recipe, arrays, begin)
+    """Trains, going on from the state in ``folder`` where there is one, else from ``begin``; returns the averaged network, on the CPU."""
+    learner = PainterLearner(recipe, arrays, begin, device)
     train(learner, folder, Budget(steps=recipe.steps, minutes=minutes, checkpoint_seconds=recipe.save_seconds))
-    return learner.average
+    return learner.average.cpu()

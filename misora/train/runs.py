@@ -87,6 +87,7 @@ def autoencoder(folder: Path, wish: Wish) -> str:
     """
     if wish.recipe not in AUTOENCODER_RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the autoencoder; take one of {', '.join(AUTOENCODER_RECIPES)}.")
+    wished_device(wish)  # before anything is simulated
     folder.mkdir(parents=True, exist_ok=True)
     _lessons(folder, wish)  # once, before several processes read them
     return _together(_autoencoder, folder, wish)
@@ -96,7 +97,7 @@ def _autoencoder(folder: Path, wish: Wish) -> str:
     make, footage = AUTOENCODER_RECIPES[wish.recipe]
     recipe = make() if wish.steps is None else dataclasses.replace(make(), steps=wish.steps)
     begin = weights.load_autoencoder(weights.folder_of(wish.model, ("autoencoder",)))[0] if recipe.decoder_only else None
-    network = train_autoencoder(recipe, _lessons(folder, wish), folder, minutes=wish.minutes, begin=begin)
+    network = train_autoencoder(recipe, _lessons(folder, wish), folder, minutes=wish.minutes, begin=begin, device=wish.device)
     if not leads():
         return ""
     if begin is None:
@@ -143,6 +144,7 @@ def painter(folder: Path, wish: Wish) -> str:
     """Train a painter on what the model's autoencoder makes of simulated scenes, or go on. Returns a line about it."""
     if wish.recipe not in PAINTER_RECIPES:
         raise UsageError(f"There is no recipe {wish.recipe!r} for the painter; take one of {', '.join(PAINTER_RECIPES)}.")
+    wished_device(wish)  # before anything is simulated
     recipe = PAINTER_RECIPES[wish.recipe]()
     recipe = recipe if wish.steps is None else dataclasses.replace(recipe, steps=wish.steps)
     model = weights.folder_of(wish.model, ("autoencoder",))
@@ -153,7 +155,7 @@ def painter(folder: Path, wish: Wish) -> str:
     autoencoder, hash = weights.load_autoencoder(model)
     servings = list(enumerate(footage for footage, _, _ in recipe.servings))
     arrays = [painter_samples(folder / f"x{one.scale:g}-{hash[:8]}.npy", one, autoencoder, seed=10_000 * n) for n, one in servings]
-    network = train_painter(recipe, arrays, folder, minutes=wish.minutes, begin=begin)
+    network = train_painter(recipe, arrays, folder, minutes=wish.minutes, begin=begin, device=wish.device)
     path = folder / "painter.safetensors"
     half = {name: tensor.to(torch.bfloat16) for name, tensor in network.state_dict().items()}
     checkpoint.save(path, half, dataclasses.asdict(recipe.config))
@@ -180,7 +182,16 @@ def text(folder: Path, wish: Wish) -> str:
 
 def transformer(folder: Path, wish: Wish) -> str:
     """Train, or go on training, a transformer; writes its running average. Returns a line about the result."""
+    wished_device(wish)
     return _together(_transformer, folder, wish)
+
+
+def wished_device(wish: Wish) -> torch.device:
+    """The device to compute on. Raises UsageError where it is not there, and for several processes beside a card: they share cores."""
+    device = device_of(wish.device)
+    if wish.processes > 1 and device.type != "cpu":
+        raise UsageError(f"Several processes share the cores of a CPU; leave --processes out beside --device {wish.device}.")
+    return device
 
 
 def _together(job: Callable[[Path, Wish], str], folder: Path, wish: Wish) -> str:
@@ -225,7 +236,7 @@ def recipe_of(wish: Wish) -> PretrainRecipe:
 
 
 def _transformer(folder: Path, wish: Wish) -> str:
-    recipe, device = recipe_of(wish), device_of(wish.device)
+    recipe, device = recipe_of(wish), wished_device(wish)
     model = weights.folder_of(wish.model, ("autoencoder", "text"))
     autoencoder, hash = weights.load_autoencoder(model)
     recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, channels=autoencoder.config.channels))

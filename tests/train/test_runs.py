@@ -65,15 +65,16 @@ def script(what: str, where: Path, environment: dict[str, str]) -> int:
 def test_the_script_for_a_card_makes_what_its_recipe_reads(tmp_path: Path) -> None:
     environment, made = shim(tmp_path / "bin", 'echo "$@" >> asked'), set[str]()
     needed = dict.fromkeys(serving.folder for serving in RECIPES["gpu"]().servings)
-    for what in (HELD_OUT.folder, *needed, "train"):
+    for what in ("autoencoder", HELD_OUT.folder, *needed, "train"):
         (tmp_path / "asked").unlink(missing_ok=True)
         assert script(what, tmp_path, environment) == 0
         lines = [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
         assert all(line[:2] == ["-m", "misora"] for line in lines)
         told = [build_parser().parse_args(line[2:]) for line in lines]
         assert 0 < sum(asked.minutes for asked in told) <= 9 and {asked.device for asked in told} == {"cuda"}
-        if what == "train":
-            assert (told[0].recipe, told[0].data.name) == ("gpu", "data")
+        if what in ("autoencoder", "train"):
+            assert told[0].recipe == "gpu" and told[0].network == ("transformer" if what == "train" else what)
+            assert what == "autoencoder" or told[0].data.name == "data"
             continue
         for asked in told:
             assert asked.folder == Path("data", what) and asked.held_out == (what == HELD_OUT.folder)
