@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from misora.render.footage import Footage
 
 GIVEN = 25  # native frames of a clip that is to be gone on from: two seconds
+LONG = 28  # seconds that are added to a clip in "extend x8"
 SIZE = "176x96"
 
 
@@ -53,10 +55,10 @@ def run(args: argparse.Namespace) -> None:
     Request(prompt="a ball", seed=0, steps=args.steps, guidance=args.guidance).check()
     if args.scenes < 1 or (args.only is not None and args.only not in verbs.BARS):
         raise UsageError(f"Ask for at least one scene, and --only for one of {', '.join(verbs.BARS)}.")
-    items = [item for item in read_items() if any(act.direction for act in item.graph.cards[0].acts)][: args.scenes]
-    trial = Trial(load_weights(args.model), items, args.steps, args.guidance)
+    items = [item for item in read_items() if any(act.direction for act in item.graph.cards[0].acts)]
+    trial = Trial(load_weights(args.model), items, args.scenes, args.steps, args.guidance)
     rows: list[Row] = []
-    about = {"model": args.model, "scenes": len(items), "steps": args.steps, "guidance": args.guidance}
+    about = {"model": args.model, "scenes": len(trial.items), "steps": args.steps, "guidance": args.guidance}
     for name in [args.only] if args.only else list(verbs.BARS):
         rows += trial.rows(name)
         verbs.write_report(args.out, rows, **about)  # what is done stays where this is stopped
@@ -71,23 +73,37 @@ Found = Iterator[tuple[str, Figures]]  # the verb's own under no name, then its 
 
 
 class Trial:
-    """Held-out scenes, their simulated clips, and what each verb makes of them."""
+    """The first ``count`` held-out scenes, their simulated clips, and what each verb makes of them."""
 
-    def __init__(self, weights: Weights, items: list[Item], steps: int, guidance: float) -> None:
+    def __init__(self, weights: Weights, items: list[Item], count: int, steps: int, guidance: float) -> None:
         from misora.cli.sources import simulator
         from misora.render.engine import Misora
 
         own = dataclasses.replace(weights, painter=None)  # figures are taken of what was drawn, not of what was painted
-        self.engine, self.items, self.steps, self.guidance = Misora(own), items, steps, guidance
-        self.truths = [simulator(item) for item in items]  # t h w 3 each
+        self.engine, self.items, self.steps, self.guidance = Misora(own), items[:count], steps, guidance
+        self.truths = [simulator(item) for item in self.items]  # t h w 3 each
         self.plain: dict[int, np.ndarray] = {}  # text to video of each scene
+        self.every = items
+
+    @functools.cached_property
+    def lasting(self) -> list[tuple[Item, np.ndarray]]:
+        """As many scenes whose things the parser tells apart in every piece of the simulator's own long clip, with that clip.
+
+        Elsewhere one comes to rest before another, or leaves, and no extension, however true, could keep its cast.
+        """
+        found: list[tuple[Item, np.ndarray]] = []
+        for item in self.every:
+            if len(found) < len(self.items) and (clip := lasts(item)) is not None:
+                found.append((item, clip))
+        return found
 
     def rows(self, verb: str) -> Iterator[Row]:
         """The verb's row, then its controls'."""
         from misora.evals import verbs
 
         measured: dict[str, list[dict[str, float]]] = {}
-        for index, (item, truth) in enumerate(zip(self.items, self.truths, strict=True)):
+        scenes = self.lasting if verb == "extend x8" else list(zip(self.items, self.truths, strict=True))
+        for index, (item, truth) in enumerate(scenes):
             for name, figures in getattr(self, "_" + verb.replace(" ", "_"))(item, truth, index):
                 measured.setdefault(name, []).append(figures)
         for name, found in measured.items():
@@ -95,6 +111,11 @@ class Trial:
 
     def _wishes(self, index: int) -> Any:
         return {"seed": index, "steps": self.steps, "guidance": self.guidance}
+
+    def _left(self, frames: np.ndarray) -> np.ndarray:
+        from misora.cli.sources import reconstruction
+
+        return reconstruction(self.engine.weights, frames)
 
     def _text_to_video(self, index: int) -> np.ndarray:
         if index not in self.plain:
@@ -119,10 +140,9 @@ class Trial:
             yield name, {"seam": verbs.seam(clip), **verbs.moves(clip, truth)}
 
     def _animate(self, item: Item, truth: np.ndarray, index: int) -> Found:
-        from misora.cli.sources import reconstruction
         from misora.evals import verbs
 
-        floor = verbs.psnr(reconstruction(self.engine.weights, truth[:1])[0], truth[0])
+        floor = verbs.psnr(self._left(truth[:1])[0], truth[0])
         plain = verbs.told(item.graph, self._text_to_video(index))
         wishes = {"size": SIZE, **self._wishes(index)}
         made = native(self.engine.animate(footage(truth[:1]), item.captions["en"], seconds=49 / 12, **wishes))
@@ -140,7 +160,9 @@ class Trial:
         more = (made[: len(rest)] if backward else made[len(given) :])[: len(rest)]
         held = verbs.repeated(given[:1] if backward else given[-1:], len(rest))
         copy, pong = verbs.repeated(given, len(rest)), verbs.repeated(given[::-1], len(rest))
-        for name, span in {"": more, "frozen": held, "copy of the source": copy, "ping-pong": pong}.items():
+        left = self._left(truth)[turn][GIVEN:][turn]
+        controls = {"simulator": rest, "autoencoder": left, "frozen": held, "copy of the source": copy, "ping-pong": pong}
+        for name, span in {"": more, **controls}.items():
             whole = made if not name else verbs.joined(*((span, given) if backward else (given, span)))
             exact = verbs.same(whole[len(whole) - len(given) :] if backward else whole[: len(given)], given)
             at = len(span) if backward else len(given)
@@ -158,24 +180,26 @@ class Trial:
         one, gap, other = truth[:17], truth[17:33], truth[33:]
         made = native(self.engine.connect(footage(one), footage(other), item.captions["en"], seconds=len(gap) / 12, **self._wishes(index)))
         span, pong = made[len(one) : len(made) - len(other)], verbs.repeated(one[::-1], len(gap))
-        held, copy = verbs.repeated(one[-1:], len(gap)), verbs.repeated(one, len(gap))
-        for name, between in {"": span, "frozen, then cut": held, "copy of the source": copy, "ping-pong": pong}.items():
+        held, copy, left = verbs.repeated(one[-1:], len(gap)), verbs.repeated(one, len(gap)), self._left(truth)[len(one) : -len(other)]
+        controls = {"simulator": gap, "autoencoder": left, "frozen, then cut": held, "copy of the source": copy, "ping-pong": pong}
+        for name, between in {"": span, **controls}.items():
             whole = verbs.joined(one, between, other)
             exact = 1.0 if name else verbs.same(made[: len(one)], one) * verbs.same(made[-len(other) :], other)
             around = slice(len(one) - 2, len(one) + len(between) + 1)
             figures = {"exact": exact, "jump": verbs.jump(whole, around), "mirror": verbs.mirror(whole)}
             yield name, figures | {"energy": verbs.energy(between, gap)}
 
-    def _extend_x8(self, item: Item, truth: np.ndarray, index: int) -> Found:
+    def _extend_x8(self, item: Item, whole: np.ndarray, index: int) -> Found:
         from misora.evals import verbs
 
-        made = native(self.engine.extend(footage(truth), item.captions["en"], seconds=28, **self._wishes(index)))
+        truth = whole[: verbs.WINDOW]
+        made = native(self.engine.extend(footage(truth), item.captions["en"], seconds=LONG, **self._wishes(index)))
         expected, rest = verbs.cast(truth), len(made) - len(truth)
         copy, pong = (verbs.joined(truth, verbs.repeated(clip, rest)) for clip in (truth, verbs.joined(truth[::-1], truth)))
-        clips = {"": made, "tinted": verbs.tinted(made), "frozen": verbs.frozen(made), "copy of the source": copy, "ping-pong": pong}
-        for name, clip in clips.items():
+        clips = {"": made, "simulator": whole, "tinted": verbs.tinted(made), "frozen": verbs.frozen(made)}
+        for name, clip in (clips | {"copy of the source": copy, "ping-pong": pong}).items():
             fresh = verbs.fresh(clip[len(truth) : len(truth) + 49], truth)
-            yield name, {"drift": verbs.drift(clip), "cast": verbs.survival(clip, expected), "fresh": fresh, **verbs.moves(clip, truth)}
+            yield name, {"drift": verbs.drift(clip), "cast": verbs.survival(clip, expected), "fresh": fresh, **verbs.moves(clip, whole)}
 
     def _inpaint(self, item: Item, truth: np.ndarray, index: int) -> Found:
         from misora.evals import verbs
@@ -198,7 +222,8 @@ class Trial:
         made = native(
             self.engine.storyboard({"cards": [{"prompt": prompt, "seconds": 3} for prompt in prompts]}, size=SIZE, **self._wishes(index))
         )
-        clips = {"": made, "in the other order": verbs.joined(made[36:], made[:36]), "frozen": verbs.frozen(made)}
+        clips = {"": made, "simulator": asked, "autoencoder": self._left(asked), "in the other order": verbs.joined(made[36:], made[:36])}
+        clips |= {"frozen": verbs.frozen(made)}
         clips |= {"ping-pong": verbs.ping_pong(made), "the first card twice": verbs.joined(made[:36], made[:36])}
         for name, clip in clips.items():
             events = all(verbs.told(graph, half) == 100.0 for graph, half in zip(graphs, (clip[:36], clip[36:]), strict=True))
@@ -214,10 +239,25 @@ class Trial:
         made, astray = (
             native(self.engine.generate(prompt, size=SIZE, references=(footage(clip),), **self._wishes(index))) for clip in (shown, other)
         )
-        clips = {"": made, "another scene's reference": astray, "copy of the source": truth, "frozen": verbs.frozen(made)}
+        clips = {"": made, "simulator": asked, "autoencoder": self._left(asked), "another scene's reference": astray}
+        clips |= {"copy of the source": truth, "frozen": verbs.frozen(made)}
         for name, clip in (clips | {"ping-pong": verbs.ping_pong(made)}).items():
             same = float(verbs.cast(clip) == verbs.cast(truth))
             yield name, {"cast": same, "fresh": verbs.fresh(clip, truth), **verbs.moves(clip, asked)}
+
+
+def lasts(item: Item) -> np.ndarray | None:
+    """The simulator's own clip of a scene over ``LONG`` seconds more; None where its cast cannot be told in every piece of it."""
+    from misora.cli.sources import staged
+    from misora.evals import verbs
+
+    try:
+        clip = staged(item.graph, item.captions["en"], verbs.WINDOW / verbs.RATE + LONG)
+    except GenerationError:
+        return None
+    expected = verbs.cast(clip[: verbs.WINDOW])
+    wanted = tuple(sorted((thing.colour, thing.shape) for thing in item.graph.things))
+    return clip if expected == wanted and verbs.survival(clip, expected) == 1.0 else None
 
 
 def footage(frames: np.ndarray) -> Footage:

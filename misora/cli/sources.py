@@ -108,13 +108,13 @@ def simulator(item: Item) -> np.ndarray:
     return staged(item.graph, item.captions["en"])
 
 
-def staged(graph: SceneGraph, prompt: str) -> np.ndarray:
-    """The world's own clip of a scene, as long as its cards: uint8 [t, h, w, 3]. Raises GenerationError with its ``prompt``."""
+def staged(graph: SceneGraph, prompt: str, seconds: float | None = None) -> np.ndarray:
+    """The world's own clip of a scene, as long as its cards or as asked: uint8 [t, h, w, 3]. Raises GenerationError with its ``prompt``."""
     from misora.world.make import Unstageable, render_graph
 
     for again in range(TRIES):
         try:
-            return render_graph(graph, 10 * again, size=SIZE).frames
+            return render_graph(graph, 10 * again, size=SIZE, seconds=seconds).frames
         except Unstageable:
             continue
     raise GenerationError(f"The simulator cannot stage this prompt: {prompt}")

@@ -46,9 +46,12 @@ BARS: dict[str, dict[str, Bounds]] = {
 }
 
 
+CEILINGS = ("simulator", "autoencoder")  # controls that need not miss: what was asked for as the world draws it, and what is left of that
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """The mean figures of one verb, or of a control that must miss some bar of that verb's."""
+    """The mean figures of one verb, of a control that must miss some bar of that verb's, or of a ceiling, which may do either."""
 
     verb: str
     figures: Mapping[str, float]
@@ -61,8 +64,8 @@ class Row:
         return [name for name, value in self.figures.items() if name in bars and not bars[name][0] - 1e-9 <= value <= bars[name][1] + 1e-9]
 
     def right(self) -> bool:
-        """Whether a verb meets its bars, or a control does not."""
-        return bool(self.missed()) == bool(self.control)
+        """Whether a verb meets its bars, or a control does not; a ceiling only shows what can be reached."""
+        return self.control in CEILINGS or bool(self.missed()) == bool(self.control)
 
 
 def row(verb: str, figures: Sequence[Mapping[str, float]], control: str = "") -> Row:
@@ -214,7 +217,7 @@ def inside_and_out(clip: np.ndarray, given: np.ndarray, box: tuple[int, int, int
 
 def table(rows: Sequence[Row]) -> Table:
     """A rich table: each verb, its controls below it, what was measured against which bars."""
-    view = Table(title="verbs", caption="a verb must meet its bars; a control must miss at least one")
+    view = Table(title="verbs", caption="a verb must meet its bars, a control must miss one; simulator and autoencoder are ceilings")
     for name in ("verb", "figures", "clips", "missed", ""):
         view.add_column(name)
     for one in rows:
