@@ -8,7 +8,6 @@ looks for it. ``--unmarked N`` looks at N scenes of the world that carry no mark
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import tempfile
 import time
@@ -88,9 +87,12 @@ def scenes(numbers: range) -> Iterator[Tensor]:
 
 
 def within(clips: Iterator[Tensor], seconds: float) -> Iterator[Tensor]:
-    """The clips that can be begun in so many seconds; all of them when that is 0."""
+    """One clip, and those after it that can be begun in so many seconds; all of them when that is 0."""
     end = time.monotonic() + seconds
-    return itertools.takewhile(lambda clip: not seconds or time.monotonic() < end, clips)
+    for clip in clips:
+        yield clip
+        if seconds and time.monotonic() >= end:
+            return
 
 
 def identify(clips: Iterator[Tensor], first: int) -> None:

@@ -76,3 +76,16 @@ def test_one_that_fails_takes_no_other_with_it(
     said = capsys.readouterr()
     assert [json.loads(line)["seed"] for line in said.out.splitlines()] == [7, 9] and "The second failed" in said.err
     assert Path("b-1.mp4").is_file() and Path("b-3.mp4").is_file() and not Path("b-2.mp4").exists()
+
+
+def test_who_looks_on_sees_how_far_it_is_and_how_long_it_takes(
+    here: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["generate", "a ball", "--seconds", "0.3", "--size", "64x64", "--steps", "2", "--model", model, "--out", "c.mp4"]
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    assert main(asked) == 0 and "%" not in capsys.readouterr().err, "a file of messages has no use for a bar"
+    monkeypatch.setenv("FORCE_COLOR", "1")  # stderr is a terminal now
+    assert main([*asked, "--force"]) == 0
+    shown = capsys.readouterr()
+    assert "%" in shown.err and "0:0" in shown.err and "%" not in shown.out
+    assert main([*asked, "--force", "--quiet"]) == 0 and "%" not in capsys.readouterr().err
