@@ -11,6 +11,7 @@ from torch import Tensor
 
 FADE = 0.5  # seconds
 SAME = 12.0  # levels: where a frame differs by less from the given one as the network sees it, it shows the same; by twice as much, not
+STILL = 5.0  # levels: where it differs by less, nothing has moved there either
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,13 @@ class Lost:
     seen: Tensor
 
     def back(self, frame: Tensor, share: float) -> Tensor:
-        """What to add to a drawn frame [h, w, 3] near it: ``share`` of what is lost, but nothing where something else is seen by now."""
-        gap = (frame.float() - self.seen).abs().amax(2, keepdim=True)  # h w 1
-        return share * (2 - gap / SAME).clamp(0, 1) * (self.given - self.seen.float())
+        """What to add to a drawn frame [h, w, 3] near it: ``share`` of what is lost, but nothing where something else is seen by now.
+
+        Where nothing moves either, ``share`` of the way to the given frame: ground is drawn a little differently in every group.
+        """
+        way = self.seen - frame.float()  # h w 3
+        gap = way.abs().amax(2, keepdim=True)  # h w 1
+        return share * ((2 - gap / SAME).clamp(0, 1) * (self.given - self.seen.float()) + (2 - gap / STILL).clamp(0, 1) * way)
 
 
 def faded(
