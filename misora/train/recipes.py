@@ -47,23 +47,23 @@ def short() -> PretrainRecipe:
 def night() -> PretrainRecipe:
     """The stage that never ends: mostly whole clips, whose frames the sampler starts one after the other, and single frames."""
     servings = (
-        Serving(folder=STILLS, frames=1, batch=128, share=0.06),
-        Serving(folder=CLIPS, frames=1, batch=128, share=0.05),  # how things that will move begin
+        Serving(folder=STILLS, frames=1, batch=128, share=0.08),
+        Serving(folder=CLIPS, frames=1, batch=128, share=0.06),  # how things that will move begin
         Serving(folder=LIVELY, frames=1, batch=128, share=0.09),
         Serving(folder=CLIPS, frames=1, batch=128, share=0.03, anywhere=True),  # four frames at once out of the middle
         Serving(folder=LIVELY, frames=1, batch=128, share=0.03, anywhere=True),
         Serving(folder=LIVELY, frames=6, batch=22, share=0.04, anywhere=True),
         Serving(folder=CLIPS, frames=11, batch=12, share=0.03, anywhere=True),  # as long as what sampling sees of a long video
         Serving(folder=LIVELY, frames=11, batch=12, share=0.03, anywhere=True),
-        Serving(folder=CLIPS, frames=13, batch=10, share=0.06),
-        Serving(folder=LIVELY, frames=13, batch=10, share=0.16),
+        Serving(folder=CLIPS, frames=13, batch=10, share=0.05),
+        Serving(folder=LIVELY, frames=13, batch=10, share=0.15),
         Serving(folder=JOINS, frames=13, batch=10, share=0.09),
         Serving(folder=ENDS, frames=12, batch=10, share=0.03),
         Serving(folder=CUTS, frames=13, batch=10, share=0.05),
         Serving(folder=PAIRS, frames=2, batch=64, share=0.04),
         Serving(folder=RETURNS, frames=13, batch=10, share=0.04),
         Serving(folder=RETURNS, frames=10, batch=13, share=0.02, anywhere=True),
-        Serving(folder=UPRIGHT, frames=1, batch=128, share=0.05),
+        Serving(folder=UPRIGHT, frames=1, batch=128, share=0.04),
         Serving(folder=UPRIGHT, frames=13, batch=10, share=0.02),
         Serving(folder=STORIES, frames=13, batch=10, share=0.08),
     )
