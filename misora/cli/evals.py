@@ -126,6 +126,8 @@ def _rows(items: list[Item], takes: dict[str, list[Take]], prefix: str) -> list[
         f"{prefix}frozen first frame": takes["frozen first frame"],
         f"{prefix}model": drawn,
         **{f"{prefix}model, {language}": [take for take in drawn if take.language == language] for language in LANGUAGES},
+        f"{prefix}model, one or two things": [take for take in drawn if len(items[take.index].graph.things) <= 2],
+        f"{prefix}model, three things": [take for take in drawn if len(items[take.index].graph.things) == 3],
     }
     return [prompt.score(name, items, found, reference) for name, found in listed.items()]
 
