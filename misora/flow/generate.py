@@ -29,7 +29,8 @@ Peek = Callable[[list[int], Tensor], None]  # frames that the network just saw, 
 class Sampling:
     """How to sample. ``interval``: the noise levels with guidance; ``lag``: by how many steps each frame begins after the last.
 
-    ``opening``: times the steps for the first frame of a shot, where frames begin one after the other: what is wrong in it stays wrong.
+    ``opening``: times the steps for the first frame of a shot, where frames begin one after the other: what is wrong in it stays wrong;
+    ``opened``: the lowest noise level at which such a frame is guided, if not that of ``interval``.
     ``eta``: the share of the noise left after a step that is drawn anew, 0 to 1; above 0 sampling is ancestral. ``stops``: see
     ``schedule``. ``every`` and ``cache`` save time for likeness: see ``Guidance`` and ``Reuse``; the named trades stand in ``speed.py``.
     """
@@ -41,6 +42,7 @@ class Sampling:
     shift: float = 3.0
     lag: float = 0.0
     opening: float = 1.0
+    opened: float | None = None
     solver: str = "euler"
     stops: tuple[float, ...] = ()
     eta: float = 0.0
@@ -85,7 +87,7 @@ def sample(
     levels, x = _beginning(canvas, how)  # s t and b c t h w
     yield x, levels[0]
     memory, heard, reuse = nothing_yet(how.solver, x), Heard(), Reuse(how.cache) if how.cache else None
-    guidance, ties = Guidance(scale=how.guidance, interval=how.interval, every=how.every), {b: a for a, b in canvas.tied}
+    guidance, ties = Guidance(scale=how.guidance, interval=_interval(canvas, how), every=how.every), {b: a for a, b in canvas.tied}
     for step in range(len(levels) - 1):
         seen = window(canvas, levels[step], levels[step + 1])
         if not seen:
@@ -108,6 +110,12 @@ def sample(
         yield x, levels[step + 1]
         if progress is not None:
             progress(step + 1, len(levels) - 1)
+
+
+def _interval(canvas: Canvas, how: Sampling) -> tuple[float | Tensor, float]:
+    """The noise levels with guidance, from each frame's own lowest [t] on where frames that open a shot have another."""
+    low, high = how.interval
+    return low if how.opened is None or not how.lag else torch.where(canvas.opens(), how.opened, low), high
 
 
 def _beginning(canvas: Canvas, how: Sampling) -> tuple[Tensor, Tensor]:

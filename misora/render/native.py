@@ -21,7 +21,8 @@ from misora.render.request import Request
 
 LAG = 0.2  # of its steps: how much later each latent frame begins than the one before, so that it can lean on it (measured: LOG.md)
 ETA = 1.0  # of the noise that each step leaves is drawn anew: what an early step drew wrongly a later one can mend (measured: LOG.md)
-OPENING = 2.0  # times the steps for a shot's first frame: cheap, and what is missing in it never comes (measured: LOG.md)
+OPENING = 4.0  # times the steps for a shot's first frame: cheap, and what is missing in it never comes (measured: LOG.md)
+OPENED = 0.5  # the lowest noise level at which that frame is guided (measured: LOG.md)
 GUIDED = (0.75, 1.0)  # noise levels with guidance: below them it pulls apart what the levels above have settled (measured: LOG.md)
 CALM = 1 / 127.5  # pixels may be so far from what is decoded if they can stay as they are: one grey level of 255 (measured: LOG.md)
 RING = 2  # times the steps for a ring, whose frames all begin at once: as many in all as for a clip of its length
@@ -64,8 +65,10 @@ class Native:
         text = told[self.work.canvas.cards][None] if len(told) > 1 else told  # 1 t l d or 1 l d
         wished = Sampling(steps=request.steps, guidance=request.guidance, seed=request.seed, interval=GUIDED, eta=ETA)
         how = at_speed(wished, OURS[request.speed])
-        turns = self.work.canvas.ring
-        how = dataclasses.replace(how, steps=RING * how.steps) if turns else dataclasses.replace(how, lag=LAG * how.steps, opening=OPENING)
+        if self.work.canvas.ring:
+            how = dataclasses.replace(how, steps=RING * how.steps)
+        else:
+            how = dataclasses.replace(how, lag=LAG * how.steps, opening=OPENING, opened=OPENED)
         said: Callable[[int, int], None] = lambda done, total: self.progress("drawing", done, total)
         drawn = stream(self.weights.transformer, self.work.canvas, text, negative, how, said, self.peek)
         for latent in self._round(drawn) if self.work.run_in else drawn:

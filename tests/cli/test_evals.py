@@ -14,7 +14,17 @@ from misora.evals.takes import Store
 from misora.flow.speed import NAMES
 from tests.tiny import write_weights
 
-ROWS = ("simulator", "autoencoder", "shuffled prompts", "frozen first frame", "model", "model, en", "model, ja", "model, one or two things", "model, three things")
+ROWS = (
+    "simulator",
+    "autoencoder",
+    "shuffled prompts",
+    "frozen first frame",
+    "model",
+    "model, en",
+    "model, ja",
+    "model, one or two things",
+    "model, three things",
+)
 
 
 def test_a_table_is_made_once_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

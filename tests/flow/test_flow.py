@@ -148,3 +148,5 @@ def test_guidance_goes_on_from_unwanted_through_wanted() -> None:
     assert torch.allclose(some[:, :, 1], x[:, :, 1] + 1) and torch.allclose(some[:, :, [0, 2]], x[:, :, [0, 2]] + 3), (
         "each frame by its own level"
     )
+    wider = Guidance(scale=3.0, interval=(torch.tensor([0.6, 0.6, 0.4, 0.4]), 1.0))(predict, x, level, text, null, [1, 3, 0])
+    assert torch.allclose(wider, x + 3), "and by its own interval"

@@ -60,6 +60,17 @@ def test_a_clip_of_a_batch_is_that_clip_alone(network: Transformer, eta: float) 
     assert torch.allclose(both[1:], alone, atol=1e-4)
 
 
+def test_what_opens_a_shot_is_guided_from_a_level_of_its_own(network: Transformer) -> None:
+    never = {"interval": (2.0, 3.0), "lag": 4.0, "opening": 2.0}  # each frame begins when the one before it is done
+    plain, wide = _make(network, _canvas(), guidance=1.0, **never), _make(network, _canvas(), **never, opened=0.0)
+    assert torch.equal(_make(network, _canvas(), **never), plain), "no level lies inside"
+    assert not torch.allclose(wide[:, :, 0], plain[:, :, 0], atol=1e-3)
+    given = dataclasses.replace(_canvas(), level=_canvas().level * torch.tensor([0.0, 1, 1])[:, None, None])
+    assert torch.equal(_make(network, given, **never, opened=0.0), _make(network, given, guidance=1.0, **never)), (
+        "what is given opens nothing"
+    )
+
+
 def test_remix_at_strength_zero_is_the_identity_and_at_one_ignores_its_input(network: Transformer) -> None:
     canvas = _canvas()
     still = dataclasses.replace(canvas, level=canvas.level * 0)
