@@ -38,6 +38,7 @@ PHRASES = (
     (r"(\d+) of (\d+) \((\d+) faults, SQLite and PostgreSQL\)", r"\2 件のうち \1 件(故障 \3 回、SQLite と PostgreSQL)"),
     (r"([\d.]+) % in (\d+) minutes on two cores", r"二コア、\2 分で \1 %"),
     (r"≥ (\d+) % in ≤ (\d+) minutes", r"\2 分以内に ≥ \1 %"),
+    (r"(\d+) % of one or two things, (\d+) of all", r"一つか二つの物で \1 %、全体で \2 %"),
     (r"([\d.]+) % of (\d+)", r"\2 本のうち \1 %"),
 )
 OPENING = """# The command line
