@@ -182,7 +182,7 @@ def _shots(roles: list[Role], request: Request, weights: Weights, rate: float, s
         else:
             drawn = sum(role.count for role in members)
             pace = drawn / (NATIVE_RATE * lasting) if members[-1].fixed else 1.0
-            after = next((role for role in (roles[end : end + 1] or ring) if role.part.given and not role.part.cut), None)
+            after = next((role for role in (roles[end : end + 1] or ring) if role.part.begins and not role.part.cut), None)
             seen, at = _arrival(after, request, weights) if after else (None, None)
             count = max(1, round(clock * rate) - made)
             shot = Shot(count=count, drawn=drawn, skip=skip + first.skip, arrives=seen, arrives_at=at, pace=pace, cut=first.part.cut)

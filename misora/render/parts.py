@@ -62,6 +62,11 @@ class Part:
         """Whether it is shown as it was brought."""
         return self.clip is not None and self.strength == 0
 
+    @property
+    def begins(self) -> bool:
+        """Whether its first frame is shown as it was brought."""
+        return self.given or (self.clip is not None and self.mask is None and self.span is not None and self.span[0] > 0)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Role:

@@ -24,11 +24,36 @@ class Lost:
     def back(self, frame: Tensor, share: float) -> Tensor:
         """What to add to a drawn frame [h, w, 3] near it: ``share`` of what is lost, but nothing where something else is seen by now.
 
-        Where nothing moves either, ``share`` of the way to the given frame: ground is drawn a little differently in every group.
+        Where nothing moves either, ``share`` of the way to the given frame: ground is drawn a little differently in every group. Before
+        that the light changes to the given frame's.
         """
-        way = self.seen - frame.float()  # h w 3
+        light = relit(frame.float(), self.seen.float())  # h w 3
+        way = self.seen - frame.float() - light  # h w 3
         gap = way.abs().amax(2, keepdim=True)  # h w 1
-        return share * ((2 - gap / SAME).clamp(0, 1) * (self.given - self.seen.float()) + (2 - gap / STILL).clamp(0, 1) * way)
+        return share * (light + (2 - gap / SAME).clamp(0, 1) * (self.given - self.seen.float()) + (2 - gap / STILL).clamp(0, 1) * way)
+
+
+def relit(frame: Tensor, other: Tensor) -> Tensor:
+    """What to add to a frame [h, w, 3] so that it is lit as another one, which shows the same in another light; else nearly nothing.
+
+    Each channel's best line from the one to the other, found a second time without what lies far from it (things that moved), as far
+    as lines explain more than half of the other, and change the mean by more than ``STILL``.
+    """
+    trust = torch.ones_like(frame[:, :, :1])  # h w 1
+    for _ in range(2):
+        x, y = (trust * (picture - _mean(picture, trust)) for picture in (frame, other))  # h w 3
+        slope = _mean(x * y, trust) / (_mean(x * x, trust) + 1)  # 3
+        line = slope * (frame - _mean(frame, trust)) + _mean(other, trust)  # h w 3
+        explained = 1 - (y - slope * x).square().sum() / (y.square().sum() + 1)
+        away = (other - line).abs().amax(2, keepdim=True)  # h w 1
+        trust = (away <= 3 * away.median()).float()
+    light = line - frame
+    return (2 * explained - 1).clamp(0, 1) * (light.abs().mean() / STILL - 1).clamp(0, 1) * light
+
+
+def _mean(picture: Tensor, trust: Tensor) -> Tensor:
+    """The mean colour [3] of the pixels that are trusted."""
+    return (picture * trust).sum((0, 1)) / trust.sum()
 
 
 def faded(

@@ -65,9 +65,7 @@ def test_kinds_cover_the_frames() -> None:
 def test_progress_hears_every_step_and_may_cancel(engine: Misora) -> None:
     heard: list[tuple[str, int, int]] = []
     engine.generate("a red ball", seconds=0.3, steps=3, progress=lambda *step: heard.append(step))
-    assert heard == [
-        ("drawing", done, 7) for done in range(1, 8)
-    ]  # the first frame's steps, twice as many, and the second's a little later
+    assert heard == [("drawing", done, 13) for done in range(1, 14)], "the first frame's steps, four times as many, and the second's"
 
     def cancel(stage: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
