@@ -3,9 +3,8 @@
     python -m bench.stream [--seconds 60] [--spans 4,16,60] [--large 1920x1080] [--large-seconds 10] [--steps 5] [--model NAME|FOLDER]
 
 Each span is drawn in a process of its own, short ones again and again until half a minute is drawn (the median counts); the long
-video and the large one are whole commands. At native size the painter only makes
-the frames in between. ``--seconds 0`` and ``--large-seconds 0`` leave one of them out. Seconds of all cores count what this process used.
-It knows nothing of how good a video is.
+video and the large one are whole commands. At native size the painter only makes the frames in between. ``--seconds 0`` and
+``--large-seconds 0`` leave one of them out. Seconds of all cores count what this process used. It knows nothing of how good a video is.
 """
 
 from __future__ import annotations

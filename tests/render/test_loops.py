@@ -19,6 +19,7 @@ def test_what_a_full_loop_ends_on_was_never_in_the_clip() -> None:
     parts = verbs.loop(request, footage(60), "full").parts
     assert [part.clip is None for part in parts] == [False, True] and parts[1].seconds == 1
     assert parts[0].strength > 0 and parts[0].clip and parts[0].span and parts[0].span[1] == parts[0].clip.seconds == 1.5
+    assert parts[0].begins and not parts[0].given, "what leads back arrives at a frame of its own"
 
 
 def test_a_clip_of_a_second_keeps_something_of_its_end() -> None:
